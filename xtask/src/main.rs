@@ -1,0 +1,138 @@
+//! The project's own commands: `cargo xtask all` answers the whole exercise sheet, the others do its housework.
+//!
+//! This program is thin on purpose: it depends on nothing that is slow to build, starts `cargo` and `lab` as processes,
+//! and hands on their exit codes. What an exercise does is written in `lab`.
+
+mod cargo;
+mod page;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer exercises 1 to 6 and write target/report/index.html
+    All(ExerciseArgs),
+    /// Answer one exercise (1 to 6)
+    Exercise {
+        /// Which exercise
+        #[arg(value_parser = clap::value_parser!(u8).range(1..=6))]
+        number: u8,
+        #[command(flatten)]
+        args: ExerciseArgs,
+    },
+    /// Run the tests: of the whole workspace, or of some crates
+    Test {
+        /// Only this crate (can be given several times)
+        #[arg(short, long = "package", value_name = "CRATE")]
+        packages: Vec<String>,
+        /// Handed on to the test programs, as after `cargo test --`
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
+    /// Run the criterion benches: of the whole workspace, or of some crates
+    Bench {
+        /// Only this crate (can be given several times)
+        #[arg(short, long = "package", value_name = "CRATE")]
+        packages: Vec<String>,
+        /// Handed on to criterion, as after `cargo bench --`
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
+    /// Build the documentation of all crates; a warning is an error
+    Docs {
+        /// Open it in the browser
+        #[arg(long)]
+        open: bool,
+    },
+    /// Check what the compiler does not: the arrows between crates, `unsafe` only in kernels, the size of files
+    Tidy,
+    /// Check the page and the JSON records of `all`: complete, self-contained, well-formed
+    CheckPage {
+        /// Folder of the report
+        #[arg(default_value = "target/report")]
+        folder: PathBuf,
+    },
+}
+
+/// Options of `all` and `exercise`; they mean what they mean for `lab exercise`.
+#[derive(Args)]
+struct ExerciseArgs {
+    /// A small version of every exercise: fewer seeds and epochs
+    #[arg(long)]
+    quick: bool,
+    /// digits, mnist, fashion-mnist, cifar10, cats-dogs, or a folder of images
+    #[arg(long)]
+    data: Option<String>,
+    /// The folder that holds the files of the data set
+    #[arg(long)]
+    data_dir: Option<String>,
+    /// cpu, cuda, cuda:N or metal
+    #[arg(long)]
+    device: Option<String>,
+    /// The seed of every random draw
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where the page and the JSON records go
+    #[arg(long, default_value = "target/report")]
+    report: String,
+    /// Cargo features for another device: cuda, cudnn, metal, mkl, accelerate
+    #[arg(long, value_name = "FEATURES")]
+    features: Option<String>,
+    /// Compile with full optimisation (slower to build, faster to train)
+    #[arg(long)]
+    release: bool,
+}
+
+fn main() -> Result<ExitCode> {
+    match Cli::parse().command {
+        Command::All(args) => exercise("all", &args),
+        Command::Exercise { number, args } => exercise(&number.to_string(), &args),
+        Command::Test { packages, rest } => cargo::run("test", &cargo::selection(&packages), &rest),
+        Command::Bench { packages, rest } => cargo::run("bench", &cargo::selection(&packages), &rest),
+        Command::Docs { open } => cargo::docs(open),
+        Command::Tidy => tidy::check(),
+        Command::CheckPage { folder } => page::check(&folder),
+    }
+}
+
+/// Builds `lab` and lets it answer.
+fn exercise(which: &str, args: &ExerciseArgs) -> Result<ExitCode> {
+    let Some(program) = cargo::build_lab(args.features.as_deref(), args.release)? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let mut words = vec![
+        "exercise".to_string(),
+        which.to_string(),
+        "--report".to_string(),
+        args.report.clone(),
+    ];
+    for (flag, value) in [
+        ("--data", &args.data),
+        ("--data-dir", &args.data_dir),
+        ("--device", &args.device),
+    ] {
+        if let Some(value) = value {
+            words.extend([flag.to_string(), value.clone()]);
+        }
+    }
+    if let Some(seed) = args.seed {
+        words.extend(["--seed".to_string(), seed.to_string()]);
+    }
+    if args.quick {
+        words.push("--quick".to_string());
+    }
+    cargo::process(&program, &words)
+}
