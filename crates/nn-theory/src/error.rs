@@ -1,0 +1,111 @@
+//! What can be wrong with a network, said with the layer, the key and a way out.
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can be wrong with a network, its configuration or a request for its summary.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A key of a layer's configuration is missing, of the wrong type or has a value that Keras would refuse.
+    #[error("layer '{layer}' ({class}): key '{key}' {problem}")]
+    Config {
+        /// Name of the layer (or of the model that holds it).
+        layer: String,
+        /// Keras class of the layer.
+        class: String,
+        /// The key of the configuration.
+        key: String,
+        /// What is wrong with its value, and what is expected.
+        problem: String,
+    },
+    /// A layer cannot be applied to the shapes that reach it.
+    #[error("layer '{layer}' ({class}): {problem}")]
+    Shape {
+        /// Name of the layer.
+        layer: String,
+        /// Keras class of the layer.
+        class: String,
+        /// What does not fit, and what would.
+        problem: String,
+    },
+    /// A size, a count of parameters or a count of bytes leaves the range of 64-bit integers.
+    #[error("layer '{layer}' ({class}): {what} is larger than 2^64 - 1; choose a smaller size")]
+    TooLarge {
+        /// Name of the layer.
+        layer: String,
+        /// Keras class of the layer.
+        class: String,
+        /// The number that overflows, such as "the number of parameters of 'kernel'".
+        what: String,
+    },
+    /// The configuration names a class that has no closed form here.
+    #[error(
+        "layer '{layer}': class '{class}' is not one of the {known} Keras layer classes known here; replace the layer, or remove it \
+         from the configuration"
+    )]
+    UnknownClass {
+        /// Name of the layer.
+        layer: String,
+        /// The class that the configuration asks for.
+        class: String,
+        /// How many classes are known ([`crate::Layer::classes`] lists them).
+        known: usize,
+    },
+    /// The connections between the layers do not form a model.
+    #[error("model '{model}': {problem}")]
+    Graph {
+        /// Name of the model.
+        model: String,
+        /// What is wrong with the connections.
+        problem: String,
+    },
+    /// The text is no JSON, or no Keras model configuration.
+    #[error("this is not a Keras model configuration: {problem}")]
+    Json {
+        /// What is wrong, with line and column where they are known.
+        problem: String,
+    },
+    /// The options of a summary contradict each other or the model.
+    #[error("cannot print this summary: {problem}")]
+    Summary {
+        /// What is wrong with which option.
+        problem: String,
+    },
+}
+
+/// What a layer finds wrong before it knows its own name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Problem {
+    Key(String, String),
+    Shape(String),
+    TooLarge(String),
+}
+
+impl Problem {
+    pub(crate) fn key(key: &str, problem: impl Into<String>) -> Self {
+        Self::Key(key.to_owned(), problem.into())
+    }
+
+    pub(crate) fn shape(problem: impl Into<String>) -> Self {
+        Self::Shape(problem.into())
+    }
+
+    pub(crate) fn too_large(what: impl Into<String>) -> Self {
+        Self::TooLarge(what.into())
+    }
+
+    /// The error of the layer with this name and class.
+    pub(crate) fn at(self, layer: &str, class: &str) -> Error {
+        let (layer, class) = (layer.to_owned(), class.to_owned());
+        match self {
+            Self::Key(key, problem) => Error::Config {
+                layer,
+                class,
+                key,
+                problem,
+            },
+            Self::Shape(problem) => Error::Shape { layer, class, problem },
+            Self::TooLarge(what) => Error::TooLarge { layer, class, what },
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The layers of Keras: configuration, output shape, weights and cost of each, as data.
+//!
+//! A layer is one `layer!` declaration (fields with Keras' names and defaults) and one implementation of `LayerSpec`;
+//! adding one touches its own file and one line of the list below.
+
+#[macro_use]
+mod declare;
+
+mod activations;
+mod attention;
+mod conv_lstm;
+mod convolution;
+mod convolution_kinds;
+mod core;
+mod dense;
+mod dropout;
+mod einsum;
+mod embedding;
+mod merging;
+mod nested;
+mod normalization;
+mod operation;
+mod padding;
+mod pooling;
+mod recurrent;
+mod reshaping;
+mod wrappers;
+
+pub use activations::{Activation as ActivationLayer, ELU, LeakyReLU, PReLU, ReLU, Softmax};
+pub use attention::{AdditiveAttention, Attention, GroupQueryAttention, MultiHeadAttention};
+pub use conv_lstm::{ConvLSTM1D, ConvLSTM2D, ConvLSTM3D};
+pub use convolution::{Conv1D, Conv2D, Conv3D};
+pub use convolution_kinds::{
+    Conv1DTranspose, Conv2DTranspose, Conv3DTranspose, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D,
+    SeparableConv2D,
+};
+pub use core::InputLayer;
+pub use dense::Dense;
+pub use dropout::{
+    ActivityRegularization, AlphaDropout, AugMix, AutoContrast, Dropout, Equalization, GaussianDropout, GaussianNoise,
+    Identity, Masking, RandAugment, RandomBrightness, RandomColorDegeneration, RandomColorJitter, RandomContrast,
+    RandomElasticTransform, RandomErasing, RandomFlip, RandomGaussianBlur, RandomGrayscale, RandomHue, RandomInvert,
+    RandomPerspective, RandomPosterization, RandomRotation, RandomSaturation, RandomSharpness, RandomShear,
+    RandomTranslation, RandomZoom, Rescaling, Solarization, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
+    UnitNormalization,
+};
+pub use einsum::EinsumDense;
+pub use embedding::Embedding;
+pub use merging::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
+pub use nested::NestedModel;
+pub use normalization::{BatchNormalization, GroupNormalization, LayerNormalization, Normalization, RMSNormalization};
+pub use operation::Operation;
+pub use padding::{
+    CenterCrop, Cropping1D, Cropping2D, Cropping3D, Margins, RandomCrop, Resizing, UpSampling1D, UpSampling2D,
+    UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+};
+pub use pooling::{
+    AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D, AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D, AdaptiveMaxPooling3D, AveragePooling1D, AveragePooling2D, AveragePooling3D,
+    GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+    GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D,
+};
+pub use recurrent::{GRU, LSTM, SimpleRNN};
+pub use reshaping::{Flatten, Permute, RepeatVector, Reshape};
+pub use wrappers::{Bidirectional, SpectralNormalization, TimeDistributed, WrappedLayer};
+
+use crate::{
+    Shape,
+    dtype::DTypePolicy,
+    error::{Error, Problem, Result},
+    formula::{Expr, Formula},
+    keras_json::Fields,
+    model::Carried,
+    weight::Weight,
+};
+use serde_json::{Map, Value};
+
+// `Activation` the layer and `Activation` the function have the same name in Keras; inside the list it is the layer.
+use activations::Activation;
+
+layer_list! {
+    Activation, ActivityRegularization, AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D, Add, AdditiveAttention, AlphaDropout, Attention,
+    AugMix, AutoContrast, Average, AveragePooling1D, AveragePooling2D, AveragePooling3D, BatchNormalization,
+    Bidirectional, CenterCrop, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose,
+    ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D,
+    Dot, Dropout, ELU, EinsumDense, Embedding, Equalization, Flatten, GRU, GaussianDropout, GaussianNoise,
+    GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+    GlobalMaxPooling3D, GroupNormalization, GroupQueryAttention, Identity, InputLayer, LSTM, LayerNormalization,
+    LeakyReLU, Masking, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum, MultiHeadAttention, Multiply,
+    Normalization, PReLU, Permute, RMSNormalization, RandAugment, RandomBrightness, RandomColorDegeneration,
+    RandomColorJitter, RandomContrast, RandomCrop, RandomElasticTransform, RandomErasing, RandomFlip,
+    RandomGaussianBlur, RandomGrayscale, RandomHue, RandomInvert, RandomPerspective, RandomPosterization,
+    RandomRotation, RandomSaturation, RandomSharpness, RandomShear, RandomTranslation, RandomZoom, ReLU, RepeatVector,
+    Rescaling, Reshape, Resizing, SeparableConv1D, SeparableConv2D, SimpleRNN, Softmax, Solarization,
+    SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, SpectralNormalization, Subtract, TimeDistributed,
+    UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+}
+
+/// What every layer knows about itself.
+pub(crate) trait LayerSpec {
+    /// The shapes of the outputs; also the place where the configuration is checked.
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Problem>;
+
+    /// The weights in Keras' order.
+    fn weights(&self, inputs: &[Shape]) -> Result<Vec<Weight>, Problem> {
+        let _ = inputs;
+        Ok(Vec::new())
+    }
+
+    /// The count of parameters as the formula that the literature gives; by default the sum over the weights.
+    fn parameters(&self, inputs: &[Shape]) -> Result<Option<Expr>, Problem> {
+        let _ = inputs;
+        Ok(None)
+    }
+
+    /// Multiplications (each with its addition) that one sample costs; `None` if a dimension is free.
+    fn multiply_adds(&self, inputs: &[Shape], outputs: &[Shape]) -> Result<Option<Expr>, Problem> {
+        let _ = (inputs, outputs);
+        Ok(None)
+    }
+
+    /// Whether the layer makes its weights only when it sees a shape (Keras: "unbuilt" until then).
+    fn needs_shape(&self) -> bool {
+        false
+    }
+}
+
+impl Layer {
+    /// The names of all classes that have a closed form here.
+    pub fn classes() -> &'static [&'static str] {
+        Self::CLASSES
+    }
+
+    /// The shapes of the outputs for inputs of these shapes.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the layer does not accept them, [`Error::Config`] for a configuration that Keras refuses.
+    pub fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>> {
+        self.spec()
+            .output_shapes(inputs)
+            .map_err(|problem| self.problem(problem))
+    }
+
+    /// The number of parameters as a formula, for inputs of these shapes.
+    ///
+    /// # Errors
+    /// As [`Layer::output_shapes`], and [`Error::TooLarge`] when the count leaves 64 bits.
+    pub fn parameters(&self, inputs: &[Shape]) -> Result<Formula> {
+        self.parameter_formula(inputs).map_err(|problem| self.problem(problem))
+    }
+
+    /// Multiplications with their additions for one sample; `None` for a layer that has none worth counting, or when
+    /// a dimension is free. Source of the convention: one multiply-add a weight and output position, additions of the
+    /// bias and activations not counted (as He et al., 2016, count).
+    ///
+    /// # Errors
+    /// As [`Layer::parameters`].
+    pub fn multiply_adds(&self, inputs: &[Shape]) -> Result<Option<Formula>> {
+        let count = || {
+            let outputs = self.spec().output_shapes(inputs)?;
+            let cost = self.spec().multiply_adds(inputs, &outputs)?;
+            cost.map(|cost| Formula::new(cost, "the number of multiply-adds"))
+                .transpose()
+        };
+        count().map_err(|problem| self.problem(problem))
+    }
+
+    /// The class as Keras prints it; only one class is configured under another name than it prints.
+    pub fn printed_class(&self) -> &str {
+        match self.class() {
+            "GroupQueryAttention" => "GroupedQueryAttention",
+            class => class,
+        }
+    }
+
+    pub(crate) fn parameter_formula(&self, inputs: &[Shape]) -> Result<Formula, Problem> {
+        let what = "the number of parameters";
+        if let Some(expression) = self.spec().parameters(inputs)? {
+            return Formula::new(expression, what);
+        }
+        let mut parts: Vec<Expr> = self.spec().weights(inputs)?.iter().map(Weight::expression).collect();
+        match parts.len() {
+            0 => Formula::new(crate::formula::num(0, "0", "the layer has no weights"), what),
+            1 => Formula::new(parts.remove(0), what),
+            _ => Formula::new(Expr::Sum(parts), what),
+        }
+    }
+
+    fn problem(&self, problem: Problem) -> Error {
+        problem.at(self.class(), self.class())
+    }
+}
+
+/// A layer on its way into a model: with the name, flags and number format that it shall have there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedLayer {
+    pub(crate) layer: Layer,
+    pub(crate) name: Option<String>,
+    pub(crate) trainable: bool,
+    pub(crate) dtype: DTypePolicy,
+    pub(crate) carried: Carried,
+}
+
+impl NamedLayer {
+    /// A layer that the model names, trainable, in float32.
+    pub fn new(layer: Layer) -> Self {
+        Self {
+            layer,
+            name: None,
+            trainable: true,
+            dtype: DTypePolicy::default(),
+            carried: Carried::default(),
+        }
+    }
+
+    /// The layer under this name.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The layer with its weights frozen (`false`) or not.
+    #[must_use]
+    pub fn trainable(mut self, trainable: bool) -> Self {
+        self.trainable = trainable;
+        self
+    }
+
+    /// The layer under this dtype policy.
+    #[must_use]
+    pub fn dtype(mut self, dtype: DTypePolicy) -> Self {
+        self.dtype = dtype;
+        self
+    }
+}
+
+impl From<Layer> for NamedLayer {
+    fn from(layer: Layer) -> Self {
+        Self::new(layer)
+    }
+}
+
+/// The only input of a layer that takes one.
+pub(crate) fn single(inputs: &[Shape]) -> Result<&Shape, Problem> {
+    match inputs {
+        [input] => Ok(input),
+        _ => Err(Problem::shape(format!("takes one input, found {}", inputs.len()))),
+    }
+}
+
+/// An error for a size that must be at least 1.
+pub(crate) fn positive(key: &str, sizes: &[usize]) -> Result<(), Problem> {
+    if sizes.contains(&0) {
+        Err(Problem::key(key, format!("must be at least 1, found {sizes:?}")))
+    } else {
+        Ok(())
+    }
+}
