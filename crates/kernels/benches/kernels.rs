@@ -1,0 +1,191 @@
+//! How fast the operations are. "elem/s" are floating point operations a second for `linear` and `conv2d`, bytes a second for
+//! pooling, images a second for the training steps (forward, loss and backward at batch 128, no optimizer).
+
+use std::hint::black_box;
+
+use candle_core::{Device, Tensor, Var};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use kernels::random::Stream;
+use kernels::{
+    Activation, Conv2dOptions, Pool2dOptions, avg_pool2d, conv2d, linear, max_pool2d, sparse_categorical_crossentropy,
+};
+
+const BATCH: usize = 128;
+
+fn var(dims: &[usize]) -> Var {
+    let mut numbers = vec![0f32; dims.iter().product()];
+    Stream::new(dims.len() as u64)
+        .draws()
+        .fill_normal(&mut numbers, 0.0, 0.05);
+    Var::from_tensor(&Tensor::from_vec(numbers, dims, &Device::Cpu).unwrap()).unwrap()
+}
+
+fn backward(y: &Tensor) {
+    black_box(y.sum_all().unwrap().backward().unwrap());
+}
+
+/// Measures the forward pass (as in inference) and forward + backward of all arguments.
+fn both(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    work: u64,
+    vars: &[Var],
+    f: impl Fn(&[Tensor]) -> Tensor,
+) {
+    let tracked: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
+    let plain: Vec<Tensor> = tracked.iter().map(Tensor::detach).collect();
+    group.throughput(Throughput::Elements(work));
+    group.bench_function(format!("{name}/forward"), |b| b.iter(|| f(&plain)));
+    group.throughput(Throughput::Elements(3 * work));
+    group.bench_function(format!("{name}/forward+backward"), |b| {
+        b.iter(|| backward(&f(&tracked)))
+    });
+}
+
+fn linears(c: &mut Criterion) {
+    let mut group = c.benchmark_group("linear");
+    for (inputs, units) in [(784, 512), (512, 512), (2048, 2048)] {
+        let vars = [var(&[BATCH, inputs]), var(&[inputs, units]), var(&[units])];
+        let work = 2 * BATCH * inputs * units;
+        both(&mut group, &format!("{inputs}x{units}"), work as u64, &vars, |t| {
+            linear(&t[0], &t[1], Some(&t[2]), Activation::Relu).unwrap()
+        });
+    }
+}
+
+fn convolutions(c: &mut Criterion) {
+    let mut group = c.benchmark_group("conv2d");
+    for (size, channels, filters) in [(28, 1, 32), (13, 32, 64), (32, 64, 64)] {
+        let vars = [
+            var(&[BATCH, size, size, channels]),
+            var(&[3, 3, channels, filters]),
+            var(&[filters]),
+        ];
+        let options = Conv2dOptions {
+            activation: Activation::Relu,
+            ..Default::default()
+        };
+        let work = 2 * BATCH * (size - 2) * (size - 2) * 9 * channels * filters;
+        both(
+            &mut group,
+            &format!("{size}x{size}x{channels}->{filters}"),
+            work as u64,
+            &vars,
+            |t| conv2d(&t[0], &t[1], Some(&t[2]), &options).unwrap(),
+        );
+    }
+}
+
+fn poolings(c: &mut Criterion) {
+    let mut group = c.benchmark_group("pooling");
+    let vars = [var(&[BATCH, 26, 26, 32])];
+    let bytes = (BATCH * 26 * 26 * 32 * 5) as u64; // reads all, writes a quarter
+    both(&mut group, "max 26x26x32", bytes, &vars, |t| {
+        max_pool2d(&t[0], &Pool2dOptions::default()).unwrap()
+    });
+    both(&mut group, "average 26x26x32", bytes, &vars, |t| {
+        avg_pool2d(&t[0], &Pool2dOptions::default()).unwrap()
+    });
+}
+
+fn steps(c: &mut Criterion) {
+    let mut group = c.benchmark_group("training step");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    let labels = Tensor::from_vec((0..BATCH as u32).map(|i| i % 10).collect(), BATCH, &Device::Cpu).unwrap();
+    let pool = Pool2dOptions::default();
+
+    let x = var(&[BATCH, 784]).as_tensor().detach();
+    let w: Vec<Var> = [[784, 512], [512, 512], [512, 10]]
+        .iter()
+        .map(|dims| var(dims))
+        .collect();
+    let b: Vec<Var> = [512, 512, 10].iter().map(|units| var(&[*units])).collect();
+    group.bench_function("mlp 784-512-512-10/kernels", |bench| {
+        bench.iter(|| {
+            let y = linear(&x, &w[0], Some(&b[0]), Activation::Relu).unwrap();
+            let y = linear(&y, &w[1], Some(&b[1]), Activation::Relu).unwrap();
+            let y = linear(&y, &w[2], Some(&b[2]), Activation::Linear).unwrap();
+            black_box(
+                sparse_categorical_crossentropy(&y, &labels)
+                    .unwrap()
+                    .backward()
+                    .unwrap(),
+            )
+        });
+    });
+    let candle_linear = |x: &Tensor, w: &Tensor, b: &Tensor| x.matmul(w).unwrap().broadcast_add(b).unwrap();
+    group.bench_function("mlp 784-512-512-10/candle", |bench| {
+        bench.iter(|| {
+            let y = candle_linear(&x, &w[0], &b[0]).relu().unwrap();
+            let y = candle_linear(&y, &w[1], &b[1]).relu().unwrap();
+            let y = candle_linear(&y, &w[2], &b[2]);
+            black_box(candle_nn::loss::cross_entropy(&y, &labels).unwrap().backward().unwrap())
+        });
+    });
+
+    let image = var(&[BATCH, 28, 28, 1]).as_tensor().detach();
+    let (k1, k2) = (var(&[3, 3, 1, 32]), var(&[3, 3, 32, 64]));
+    let (b1, b2, b3, b4) = (var(&[32]), var(&[64]), var(&[128]), var(&[10]));
+    let (w3, w4) = (var(&[1600, 128]), var(&[128, 10]));
+    let relu = Conv2dOptions {
+        activation: Activation::Relu,
+        ..Default::default()
+    };
+    group.bench_function("cnn conv32-pool-conv64-pool-128-10/kernels", |bench| {
+        bench.iter(|| {
+            let y = max_pool2d(&conv2d(&image, &k1, Some(&b1), &relu).unwrap(), &pool).unwrap();
+            let y = max_pool2d(&conv2d(&y, &k2, Some(&b2), &relu).unwrap(), &pool).unwrap();
+            let y = linear(&y.flatten_from(1).unwrap(), &w3, Some(&b3), Activation::Relu).unwrap();
+            let y = linear(&y, &w4, Some(&b4), Activation::Linear).unwrap();
+            black_box(
+                sparse_categorical_crossentropy(&y, &labels)
+                    .unwrap()
+                    .backward()
+                    .unwrap(),
+            )
+        });
+    });
+    let oihw = |k: &Var| {
+        Var::from_tensor(
+            &k.as_tensor()
+                .detach()
+                .permute((3, 2, 0, 1))
+                .unwrap()
+                .contiguous()
+                .unwrap(),
+        )
+        .unwrap()
+    };
+    let (c1, c2, nchw) = (oihw(&k1), oihw(&k2), image.reshape((BATCH, 1, 28, 28)).unwrap());
+    let candle_conv = |x: &Tensor, k: &Tensor, b: &Tensor| {
+        let bias = b.reshape((1, b.elem_count(), 1, 1)).unwrap();
+        x.conv2d(k, 0, 1, 1, 1)
+            .unwrap()
+            .broadcast_add(&bias)
+            .unwrap()
+            .relu()
+            .unwrap()
+            .max_pool2d(2)
+            .unwrap()
+    };
+    group.bench_function("cnn conv32-pool-conv64-pool-128-10/candle", |bench| {
+        bench.iter(|| {
+            let y = candle_conv(&candle_conv(&nchw, &c1, &b1), &c2, &b2);
+            let y = candle_linear(&y.flatten_from(1).unwrap(), &w3, &b3).relu().unwrap();
+            let y = candle_linear(&y, &w4, &b4);
+            black_box(candle_nn::loss::cross_entropy(&y, &labels).unwrap().backward().unwrap())
+        });
+    });
+}
+
+fn short() -> Criterion {
+    Criterion::default()
+        .sample_size(10)
+        .warm_up_time(std::time::Duration::from_millis(200))
+        .measurement_time(std::time::Duration::from_millis(600))
+        .without_plots()
+}
+
+criterion_group! { name = benches; config = short(); targets = linears, convolutions, poolings, steps }
+criterion_main!(benches);

@@ -1,0 +1,199 @@
+//! Activation functions and their derivatives over slices.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::real::{PIECE, Real, for_real, numbers, slice, tensor_like, vectorized};
+use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
+
+/// Whether the derivative can be told from the function's value, so that the argument need not be kept.
+pub(super) fn derivative_from_output(activation: Activation) -> bool {
+    activation.is_elementwise() && !matches!(activation, Activation::Gelu | Activation::Silu | Activation::Mish)
+}
+
+#[inline(always)]
+fn map<T: Real>(values: &mut [T], f: impl Fn(T) -> T) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for value in values {
+                *value = f(*value);
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn scale<T: Real>(gradient: &mut [T], at: &[T], derivative: impl Fn(T) -> T) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for (gradient, at) in gradient.iter_mut().zip(at) {
+                *gradient *= derivative(*at);
+            }
+        },
+    );
+}
+
+/// `1 / (1 + exp(-x))` without overflow.
+fn sigmoid<T: Real>(x: T) -> T {
+    let e = (-x.abs()).exp();
+    if x >= T::zero() {
+        T::one() / (T::one() + e)
+    } else {
+        e / (T::one() + e)
+    }
+}
+
+/// `ln(1 + exp(x))` without overflow.
+pub(super) fn softplus<T: Real>(x: T) -> T {
+    x.larger(T::zero()) + (-x.abs()).exp().ln_1p()
+}
+
+/// Replaces every number by the function's value; rows of `width` numbers for the functions over an axis.
+pub(super) fn apply<T: Real>(values: &mut [T], width: usize, activation: Activation) {
+    let (zero, one, number) = (T::zero(), T::one(), T::from_f64);
+    let (alpha, selu, half) = (number(SELU_ALPHA * SELU_SCALE), number(SELU_SCALE), number(0.5));
+    let (three, six, slope) = (number(3.0), number(6.0), number(0.2));
+    let sqrt_half = number(std::f64::consts::FRAC_1_SQRT_2);
+    match activation {
+        Activation::Linear => {}
+        Activation::Relu => map(values, |x| if x <= zero { zero } else { x }),
+        Activation::Relu6 => map(values, |x| if x <= zero { zero } else { x.smaller(six) }),
+        Activation::LeakyRelu => map(values, |x| if x > zero { x } else { x * slope }),
+        Activation::Tanh => map(values, T::tanh),
+        Activation::Sigmoid => map(values, sigmoid),
+        Activation::HardSigmoid => map(values, |x| (x + three).larger(zero).smaller(six) / six),
+        Activation::Elu => map(values, |x| if x > zero { x } else { x.exp_m1() }),
+        Activation::Selu => map(values, |x| if x > zero { x * selu } else { alpha * x.exp_m1() }),
+        Activation::Gelu => map(values, |x| half * x * (one + (x * sqrt_half).erf())),
+        Activation::Silu => map(values, |x| x * sigmoid(x)),
+        Activation::Softplus => map(values, softplus),
+        Activation::Softsign => map(values, |x| x / (one + x.abs())),
+        Activation::Exponential => map(values, T::exp),
+        Activation::Mish => map(values, |x| x * softplus(x).tanh()),
+        Activation::Softmax => values.chunks_exact_mut(width).for_each(softmax_row),
+        Activation::LogSoftmax => values.chunks_exact_mut(width).for_each(log_softmax_row),
+    }
+}
+
+/// Multiplies a gradient by the derivative, told from the function's argument `x` and value `y`.
+///
+/// `x` is read only where [`derivative_from_output`] says no.
+pub(super) fn apply_gradient<T: Real>(gradient: &mut [T], x: &[T], y: &[T], width: usize, activation: Activation) {
+    let (zero, one, number) = (T::zero(), T::one(), T::from_f64);
+    let (alpha, selu, half) = (number(SELU_ALPHA * SELU_SCALE), number(SELU_SCALE), number(0.5));
+    let (six, sixth, slope) = (number(6.0), number(1.0 / 6.0), number(0.2));
+    let sqrt_half = number(std::f64::consts::FRAC_1_SQRT_2);
+    let density = number(std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2 * 0.5);
+    match activation {
+        Activation::Linear => {}
+        Activation::Relu => scale(gradient, y, |y| if y > zero { one } else { zero }),
+        Activation::Relu6 => scale(gradient, y, |y| if y > zero && y < six { one } else { zero }),
+        Activation::LeakyRelu => scale(gradient, y, |y| if y > zero { one } else { slope }),
+        Activation::Tanh => scale(gradient, y, |y| (one - y) * (one + y)),
+        Activation::Sigmoid => scale(gradient, y, |y| y * (one - y)),
+        Activation::HardSigmoid => scale(gradient, y, |y| if y > zero && y < one { sixth } else { zero }),
+        Activation::Elu => scale(gradient, y, |y| if y < zero { y + one } else { one }),
+        Activation::Selu => scale(gradient, y, |y| if y < zero { y + alpha } else { selu }),
+        Activation::Gelu => scale(gradient, x, |x| {
+            half * (one + (x * sqrt_half).erf()) + x * density * (-half * x * x).exp()
+        }),
+        Activation::Silu => scale(gradient, x, |x| {
+            let s = sigmoid(x);
+            s * (one + x * (one - s))
+        }),
+        Activation::Softplus => scale(gradient, y, |y| -(-y).exp_m1()),
+        Activation::Softsign => scale(gradient, y, |y| (one - y.abs()) * (one - y.abs())),
+        Activation::Exponential => scale(gradient, y, |y| y),
+        Activation::Mish => scale(gradient, x, |x| {
+            let t = softplus(x).tanh();
+            t + x * sigmoid(x) * (one - t) * (one + t)
+        }),
+        Activation::Softmax => {
+            for (gradient, y) in gradient.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
+                let dot = gradient.iter().zip(y).fold(zero, |sum, (g, y)| sum + *g * *y);
+                gradient.iter_mut().zip(y).for_each(|(g, y)| *g = (*g - dot) * *y);
+            }
+        }
+        Activation::LogSoftmax => {
+            for (gradient, y) in gradient.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
+                let sum = gradient.iter().fold(zero, |sum, g| sum + *g);
+                gradient.iter_mut().zip(y).for_each(|(g, y)| *g -= sum * y.exp());
+            }
+        }
+    }
+}
+
+/// The largest number of a row and `sum(exp(x - largest))`.
+pub(super) fn largest_and_sum<T: Real>(row: &[T]) -> (T, T) {
+    let largest = row.iter().skip(1).fold(row[0], |largest, x| x.larger(largest));
+    (largest, row.iter().fold(T::zero(), |sum, x| sum + (*x - largest).exp()))
+}
+
+pub(super) fn softmax_row<T: Real>(row: &mut [T]) {
+    let largest = row.iter().skip(1).fold(row[0], |largest, x| x.larger(largest));
+    let mut sum = T::zero();
+    for x in row.iter_mut() {
+        *x = (*x - largest).exp();
+        sum += *x;
+    }
+    row.iter_mut().for_each(|x| *x /= sum);
+}
+
+fn log_softmax_row<T: Real>(row: &mut [T]) {
+    let (largest, sum) = largest_and_sum(row);
+    let log_sum = sum.ln();
+    row.iter_mut().for_each(|x| *x = *x - largest - log_sum);
+}
+
+struct Op(Activation);
+
+/// Applies an activation to a tensor.
+pub(crate) fn activation(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Op(activation))
+}
+
+/// How many numbers one thread takes: whole rows.
+fn piece(width: usize) -> usize {
+    PIECE.div_ceil(width) * width
+}
+
+fn width(shape: &Shape) -> usize {
+    shape.dims().last().copied().unwrap_or(1).max(1)
+}
+
+fn forward<T: Real>(activation: Activation, storage: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
+    let mut y = slice::<T>(storage, layout)?.to_vec();
+    let width = width(layout.shape());
+    y.par_chunks_mut(piece(width)).for_each(|y| apply(y, width, activation));
+    Ok(T::to_cpu_storage_owned(y))
+}
+
+fn backward<T: Real>(activation: Activation, x: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    let width = width(x.shape());
+    numbers!(x_numbers: T = x);
+    numbers!(y_numbers: T = y);
+    numbers!(gradient_numbers: T = gradient);
+    let mut dx = gradient_numbers.to_vec();
+    let piece = piece(width);
+    dx.par_chunks_mut(piece)
+        .zip(x_numbers.par_chunks(piece).zip(y_numbers.par_chunks(piece)))
+        .for_each(|(dx, (x, y))| apply_gradient(dx, x, y, width, activation));
+    tensor_like(dx, x)
+}
+
+impl CustomOp1 for Op {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let y = for_real!(storage.dtype(), self.name(), forward::<T>(self.0, storage, layout))?;
+        Ok((y, layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        for_real!(x.dtype(), self.name(), backward::<T>(self.0, x, y, gradient)).map(Some)
+    }
+}

@@ -1,0 +1,170 @@
+//! `f(x K + b)` and its gradient.
+
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::activation::{activation as apply_activation, apply, apply_gradient, derivative_from_output};
+use super::matmul::{View, parallel_product};
+use super::real::{Real, for_real, numbers, slice, vectorized};
+use crate::activation::Activation;
+
+struct Op {
+    activation: Activation,
+}
+
+/// `x` is `(rows, inputs)`, `kernel` `(inputs, units)`, `bias` `(units)`; none is empty.
+pub(crate) fn linear(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
+    let fused = derivative_from_output(activation);
+    let op = Op {
+        activation: if fused { activation } else { Activation::Linear },
+    };
+    let (x, kernel) = (x.contiguous()?, kernel.contiguous()?);
+    let y = match bias {
+        Some(bias) => x.apply_op3(&kernel, &bias.contiguous()?, op)?,
+        None => x.apply_op2(&kernel, op)?,
+    };
+    if fused { Ok(y) } else { apply_activation(&y, activation) }
+}
+
+fn forward<T: Real>(
+    activation: Activation,
+    x: (&CpuStorage, &Layout),
+    kernel: (&CpuStorage, &Layout),
+    bias: Option<(&CpuStorage, &Layout)>,
+) -> Result<(CpuStorage, Shape)> {
+    let (rows, inputs) = x.1.shape().dims2()?;
+    let units = kernel.1.dims()[1];
+    let bias = bias.map(|(storage, layout)| slice::<T>(storage, layout)).transpose()?;
+    let a = View::rows(slice::<T>(x.0, x.1)?, rows, inputs);
+    let b = View::rows(slice::<T>(kernel.0, kernel.1)?, inputs, units);
+    let y = parallel_product(a, b, |column, row| {
+        if let Some(bias) = bias {
+            add(row, &bias[column..column + row.len()]);
+        }
+        apply(row, units, activation);
+    });
+    Ok((T::to_cpu_storage_owned(y), Shape::from((rows, units))))
+}
+
+#[inline(always)]
+pub(super) fn add<T: Real>(sums: &mut [T], terms: &[T]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for (sum, term) in sums.iter_mut().zip(terms) {
+                *sum += *term;
+            }
+        },
+    );
+}
+
+/// Gradients of `x`, `kernel` and `bias`, each only if it is asked for.
+type Gradients = (Option<Tensor>, Option<Tensor>, Option<Tensor>);
+
+fn backward<T: Real>(
+    activation: Activation,
+    x: &Tensor,
+    kernel: &Tensor,
+    bias: Option<&Tensor>,
+    y: &Tensor,
+    gradient: &Tensor,
+) -> Result<Gradients> {
+    let ((rows, inputs), units) = (x.dims2()?, kernel.dim(1)?);
+    numbers!(x_numbers: T = x);
+    numbers!(kernel_numbers: T = kernel);
+    numbers!(y_numbers: T = y);
+    numbers!(gradient_numbers: T = gradient);
+
+    // The gradient before the activation; rows in pieces of a fixed size.
+    let mut before = Vec::new();
+    let dz: &[T] = if activation == Activation::Linear {
+        gradient_numbers
+    } else {
+        before.extend_from_slice(gradient_numbers);
+        let piece = 32 * units;
+        before
+            .par_chunks_mut(piece)
+            .zip(y_numbers.par_chunks(piece))
+            .for_each(|(dz, y)| apply_gradient(dz, &[], y, units, activation));
+        &before
+    };
+
+    let bias_gradient = bias.filter(|bias| bias.track_op()).map(|bias| {
+        let mut db = vec![T::zero(); units];
+        // Columns may be shared out among threads, rows are always added from the first to the last.
+        db.par_chunks_mut(256).enumerate().for_each(|(piece, db)| {
+            let start = piece * 256;
+            for row in dz.chunks_exact(units) {
+                add(db, &row[start..start + db.len()]);
+            }
+        });
+        Tensor::from_vec(db, units, bias.device())
+    });
+    let dz = View::rows(dz, rows, units);
+    let kernel_gradient = kernel.track_op().then(|| {
+        let dw = parallel_product(View::rows(x_numbers, rows, inputs).transposed(), dz, |_, _| {});
+        Tensor::from_vec(dw, (inputs, units), kernel.device())
+    });
+    let x_gradient = x.track_op().then(|| {
+        let dx = parallel_product(dz, View::rows(kernel_numbers, inputs, units).transposed(), |_, _| {});
+        Tensor::from_vec(dx, (rows, inputs), x.device())
+    });
+    Ok((
+        x_gradient.transpose()?,
+        kernel_gradient.transpose()?,
+        bias_gradient.transpose()?,
+    ))
+}
+
+impl CustomOp2 for Op {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, k: &CpuStorage, lk: &Layout) -> Result<(CpuStorage, Shape)> {
+        for_real!(
+            x.dtype(),
+            "linear",
+            forward::<T>(self.activation, (x, lx), (k, lk), None)
+        )
+    }
+
+    fn bwd(&self, x: &Tensor, kernel: &Tensor, y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (dx, dw, _) = for_real!(
+            x.dtype(),
+            "linear",
+            backward::<T>(self.activation, x, kernel, None, y, dy)
+        )?;
+        Ok((dx, dw))
+    }
+}
+
+impl CustomOp3 for Op {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        k: &CpuStorage,
+        lk: &Layout,
+        b: &CpuStorage,
+        lb: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        for_real!(
+            x.dtype(),
+            "linear",
+            forward::<T>(self.activation, (x, lx), (k, lk), Some((b, lb)))
+        )
+    }
+
+    fn bwd(&self, x: &Tensor, kernel: &Tensor, bias: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Gradients> {
+        for_real!(
+            x.dtype(),
+            "linear",
+            backward::<T>(self.activation, x, kernel, Some(bias), y, dy)
+        )
+    }
+}

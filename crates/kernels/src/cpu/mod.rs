@@ -1,0 +1,24 @@
+//! Fused operations on CPU memory, for f32 and f64.
+//!
+//! Their callers have checked the shapes; their arguments are on the CPU and have the same type.
+
+mod activation;
+mod conv2d;
+mod dropout;
+mod linear;
+mod loss;
+mod matmul;
+mod normalization;
+mod patches;
+mod pooling;
+mod real;
+
+pub(crate) use activation::activation;
+pub(crate) use conv2d::conv2d;
+pub(crate) use dropout::dropout;
+pub(crate) use linear::linear;
+pub(crate) use loss::{
+    binary_crossentropy, categorical_crossentropy, mean_squared_error, sparse_categorical_crossentropy,
+};
+pub(crate) use normalization::{batch_norm_training, channel_affine};
+pub(crate) use pooling::{avg_pool2d, max_pool2d};

@@ -1,0 +1,140 @@
+//! What the fused operations need of f32 and f64, and their way into candle's storage.
+
+use candle_core::{CpuStorage, DType, Layout, Result, Tensor, WithDType};
+
+/// Numbers that one thread handles at a time in operations that go number by number. It is a constant, so that sums over pieces
+/// do not depend on the number of threads.
+pub(crate) const PIECE: usize = 1 << 14;
+
+/// f32 or f64.
+pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
+    fn exp(self) -> Self;
+    fn exp_m1(self) -> Self;
+    fn ln(self) -> Self;
+    fn ln_1p(self) -> Self;
+    fn tanh(self) -> Self;
+    fn abs(self) -> Self;
+
+    /// The error function.
+    fn erf(self) -> Self {
+        Self::from_f64(candle_core::cpu::erf::erf_f64(self.to_f64()))
+    }
+
+    /// The larger one, `other` if `self` is NaN.
+    fn larger(self, other: Self) -> Self {
+        if self > other { self } else { other }
+    }
+
+    /// The smaller one, `other` if `self` is NaN.
+    fn smaller(self, other: Self) -> Self {
+        if self < other { self } else { other }
+    }
+}
+
+macro_rules! real {
+    ($type:ty) => {
+        impl Real for $type {
+            fn exp(self) -> Self {
+                <$type>::exp(self)
+            }
+            fn exp_m1(self) -> Self {
+                <$type>::exp_m1(self)
+            }
+            fn ln(self) -> Self {
+                <$type>::ln(self)
+            }
+            fn ln_1p(self) -> Self {
+                <$type>::ln_1p(self)
+            }
+            fn tanh(self) -> Self {
+                <$type>::tanh(self)
+            }
+            fn abs(self) -> Self {
+                <$type>::abs(self)
+            }
+        }
+    };
+}
+
+real!(f32);
+real!(f64);
+
+/// Calls a function of a [`Real`] with the type that a tensor holds.
+macro_rules! for_real {
+    ($dtype:expr, $op:expr, $function:ident::<$real:ident>($($argument:expr),* $(,)?)) => {
+        match {
+            // Storage has its `dtype` from a trait, tensors have their own.
+            #[allow(unused_imports)]
+            use candle_core::backend::BackendStorage as _;
+            $dtype
+        } {
+            candle_core::DType::F32 => $function::<f32>($($argument),*),
+            candle_core::DType::F64 => $function::<f64>($($argument),*),
+            found => Err($crate::cpu::real::unsupported($op, found)),
+        }
+    };
+}
+
+/// Binds the numbers of a tensor to a name, in row-major order.
+macro_rules! numbers {
+    ($name:ident: $real:ty = $tensor:expr) => {
+        let contiguous = $tensor.contiguous()?;
+        let (storage, layout) = contiguous.storage_and_layout();
+        let $name: &[$real] = match &*storage {
+            candle_core::Storage::Cpu(storage) => $crate::cpu::real::slice(storage, layout)?,
+            _ => candle_core::bail!("a tensor that should be on the CPU is elsewhere"),
+        };
+    };
+}
+
+pub(crate) use {for_real, numbers};
+
+pub(crate) fn unsupported(op: &'static str, found: DType) -> candle_core::Error {
+    candle_core::Error::UnsupportedDTypeForOp(found, op).bt()
+}
+
+/// The numbers of a contiguous layout.
+pub(crate) fn slice<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
+    let data = T::cpu_storage_as_slice(storage)?;
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&data[start..end]),
+        None => candle_core::bail!("a fused operation got a tensor that is not contiguous"),
+    }
+}
+
+/// A tensor of the numbers, in the shape and on the device of another one.
+pub(crate) fn tensor_like<T: Real>(data: Vec<T>, like: &Tensor) -> Result<Tensor> {
+    Tensor::from_vec(data, like.shape(), like.device())
+}
+
+/// Runs a loop compiled for the widest vectors that the processor has.
+///
+/// The closure is inlined into a function with those instructions enabled, so its loops are vectorized with them. Rust never
+/// contracts `a * b + c` on its own, so the results are the same bits on every processor.
+#[inline(always)]
+pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2")]
+        fn with_avx512<R>(body: impl FnOnce() -> R) -> R {
+            body()
+        }
+        #[target_feature(enable = "avx2")]
+        fn with_avx2<R>(body: impl FnOnce() -> R) -> R {
+            body()
+        }
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+        {
+            // SAFETY: the processor was just asked for each feature that the function enables (AVX-512 implies AVX2).
+            return unsafe { with_avx512(body) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor was just asked for AVX2.
+            return unsafe { with_avx2(body) };
+        }
+    }
+    body()
+}

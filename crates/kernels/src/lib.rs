@@ -1,0 +1,53 @@
+//! The CPU operations that training spends its time in, with their gradients.
+//!
+//! Each function takes and returns candle tensors and takes part in candle's `backward()`. On a CPU, for `f32` and `f64`, it is one
+//! fused operation (bias and activation inside the matrix product, pooling with stored indices, softmax inside the loss); on CUDA and
+//! Metal, and for half precision, the same function is composed of candle's own operations. Names, defaults and semantics are Keras'.
+//!
+//! Images are `(batch, height, width, channels)`, convolution kernels `(height, width, in, out)`. The same input gives the same bits whatever
+//! the number of threads: work is cut by sizes, never by threads, and sums over several pieces are added in a fixed order.
+//!
+//! **Not for** layers with weights of their own (`models` builds those), update rules (`optimizers`), or losses on probabilities
+//! (apply them to logits, or compose them from candle operations).
+//!
+//! ```
+//! use candle_core::{Device, Tensor, Var};
+//! use kernels::{Activation, linear, sparse_categorical_crossentropy};
+//!
+//! let x = Tensor::new(&[[1.0f32, 0.0], [0.0, 1.0]], &Device::Cpu)?;
+//! let labels = Tensor::new(&[0u32, 1], &Device::Cpu)?;
+//! let kernel = Var::zeros((2, 2), candle_core::DType::F32, &Device::Cpu)?;
+//!
+//! let logits = linear(&x, &kernel, None, Activation::Linear)?;
+//! let loss = sparse_categorical_crossentropy(&logits, &labels)?;
+//! assert!((loss.to_scalar::<f32>()? - 2f32.ln()).abs() < 1e-6);
+//!
+//! let gradient = loss.backward()?.get(&kernel).unwrap().to_vec2::<f32>()?;
+//! assert_eq!(gradient, [[-0.25, 0.25], [0.25, -0.25]]);
+//! # Ok::<(), kernels::Error>(())
+//! ```
+
+mod activation;
+mod composed;
+mod conv2d;
+mod cpu;
+mod dropout;
+mod error;
+mod gradients;
+mod linear;
+mod loss;
+mod normalization;
+mod pooling;
+pub mod random;
+mod window;
+
+pub use activation::{Activation, activation, log_softmax, softmax};
+pub use conv2d::{Conv2dOptions, conv2d};
+pub use dropout::dropout;
+pub use error::{Error, Result};
+pub use gradients::gradients_present;
+pub use linear::linear;
+pub use loss::{binary_crossentropy, categorical_crossentropy, mean_squared_error, sparse_categorical_crossentropy};
+pub use normalization::{BatchNorm, batch_norm};
+pub use pooling::{Pool2dOptions, avg_pool2d, global_avg_pool2d, global_max_pool2d, max_pool2d};
+pub use window::Padding;
