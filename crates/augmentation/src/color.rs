@@ -1,0 +1,99 @@
+//! Grey, hue and saturation of RGB pixels.
+
+use crate::error::{Error, Result};
+use crate::image::Image;
+
+/// Rec. 601's weights of red, green and blue, with the digits that Keras uses.
+pub(crate) const GREY: [f32; 3] = [0.2989, 0.5870, 0.1140];
+
+/// The luminance of an RGB pixel.
+pub(crate) fn grey(rgb: &[f32]) -> f32 {
+    rgb.iter().zip(GREY).map(|(v, w)| v * w).sum()
+}
+
+/// Refuses images that are not RGB.
+pub(crate) fn need_rgb(transformation: &'static str, image: &Image) -> Result<()> {
+    if image.channels == 3 {
+        Ok(())
+    } else {
+        Err(Error::Channels {
+            transformation,
+            expected: "3 channels (RGB)",
+            found: image.channels,
+        })
+    }
+}
+
+/// Refuses images that are neither grey nor RGB.
+pub(crate) fn need_grey_or_rgb(transformation: &'static str, image: &Image) -> Result<()> {
+    if image.channels == 1 || image.channels == 3 {
+        Ok(())
+    } else {
+        Err(Error::Channels {
+            transformation,
+            expected: "1 channel (grey) or 3 (RGB)",
+            found: image.channels,
+        })
+    }
+}
+
+/// Hue in [0, 1), saturation, value; the scale of `value` is that of the pixel.
+pub(crate) fn rgb_to_hsv(rgb: [f32; 3]) -> [f32; 3] {
+    let [r, g, b] = rgb;
+    let value = r.max(g).max(b);
+    let range = value - r.min(g).min(b);
+    let saturation = if value > 0.0 { range / value } else { 0.0 };
+    if range <= 0.0 {
+        return [0.0, saturation, value];
+    }
+    let norm = 1.0 / (6.0 * range);
+    let hue = if r == value {
+        norm * (g - b)
+    } else if g == value {
+        norm * (b - r) + 2.0 / 6.0
+    } else {
+        norm * (r - g) + 4.0 / 6.0
+    };
+    [if hue < 0.0 { hue + 1.0 } else { hue }, saturation, value]
+}
+
+/// The inverse of [`rgb_to_hsv`]; a saturation above 1 gives negative values, as in Keras.
+pub(crate) fn hsv_to_rgb([hue, saturation, value]: [f32; 3]) -> [f32; 3] {
+    let h = hue * 6.0;
+    let pure = [
+        ((h - 3.0).abs() - 1.0).clamp(0.0, 1.0),
+        (2.0 - (h - 2.0).abs()).clamp(0.0, 1.0),
+        (2.0 - (h - 4.0).abs()).clamp(0.0, 1.0),
+    ];
+    pure.map(|d| ((1.0 - saturation) + saturation * d) * value)
+}
+
+/// Replaces every pixel of an RGB image.
+pub(crate) fn map_rgb(image: &mut Image, f: impl Fn([f32; 3]) -> [f32; 3]) {
+    for pixel in image.data.chunks_exact_mut(3) {
+        pixel.copy_from_slice(&f([pixel[0], pixel[1], pixel[2]]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hsv_and_back() {
+        for rgb in [
+            [0.1, 0.5, 0.9],
+            [0.9, 0.1, 0.2],
+            [0.3, 0.8, 0.3],
+            [0.4, 0.4, 0.4],
+            [0.0, 0.0, 0.0],
+            [1.0, 0.0, 0.5],
+        ] {
+            let back = hsv_to_rgb(rgb_to_hsv(rgb));
+            assert!(
+                rgb.iter().zip(back).all(|(a, b)| (a - b).abs() < 1e-6),
+                "{rgb:?} -> {back:?}"
+            );
+        }
+    }
+}

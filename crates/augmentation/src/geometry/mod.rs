@@ -1,0 +1,10 @@
+//! Where pixels come from: projective maps, the warp that reads through them, and resampling to another size.
+
+mod matrix;
+mod resample;
+mod warp;
+
+pub use matrix::Matrix;
+pub use resample::ResizeInterpolation;
+pub(crate) use resample::resample;
+pub use warp::{FillMode, Interpolation, Warp};

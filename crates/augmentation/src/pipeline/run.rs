@@ -1,0 +1,297 @@
+//! Drawing what happens to an image, doing it, recording it, and doing it again.
+
+use kernels::random::{Draws, Stream};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Pipeline, Step};
+use crate::error::{Error, Result};
+use crate::geometry::Warp;
+use crate::image::{Image, ImageShape};
+use crate::transform::{Parameters, Transform};
+
+/// What happened to one image: enough to do it again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Applied {
+    /// The transformations in the order in which they were applied.
+    pub steps: Vec<AppliedStep>,
+}
+
+/// One transformation that was applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AppliedStep {
+    /// Where in the pipeline: the number of the step, then in a choice the number of the branch and of its step, ...
+    pub path: Vec<usize>,
+    /// Which transformation and with which parameters.
+    #[serde(flatten)]
+    pub parameters: Parameters,
+}
+
+impl Pipeline {
+    /// Transforms one image with the draws of a stream, which names the seed and, where it matters, epoch and sample.
+    ///
+    /// ```
+    /// use augmentation::{Image, Pipeline};
+    /// use kernels::random::Stream;
+    ///
+    /// let pipeline = Pipeline::parse("flip(horizontal) | translate(0.2, 0.2, fill_mode=constant)")?;
+    /// let original = Image::new(4, 4, 1, (0..16).map(|v| v as f32).collect())?;
+    ///
+    /// let mut image = original.clone();
+    /// let applied = pipeline.apply(&mut image, Stream::new(7).epoch(0).sample(3))?;
+    ///
+    /// let mut again = original.clone();
+    /// pipeline.replay(&mut again, &applied)?;
+    /// assert_eq!(image, again);
+    /// # Ok::<(), augmentation::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where the image is empty, has values that are not finite, or has a number of channels that a step refuses; the
+    /// image may then be half-way through the pipeline.
+    pub fn apply(&self, image: &mut Image, stream: Stream) -> Result<Applied> {
+        image.check()?;
+        let plan = self.plan(image.shape(), stream)?;
+        self.execute(image, &plan)?;
+        let steps = plan.into_iter().map(|step| AppliedStep {
+            path: step.path,
+            parameters: step.parameters,
+        });
+        Ok(Applied { steps: steps.collect() })
+    }
+
+    /// Does again what was recorded.
+    ///
+    /// # Errors
+    /// Where the record belongs to another pipeline or to images of another shape.
+    pub fn replay(&self, image: &mut Image, applied: &Applied) -> Result<()> {
+        image.check()?;
+        let plan: Vec<Planned<'_>> = applied
+            .steps
+            .iter()
+            .map(|step| {
+                let transform = find(&self.steps, &step.path).ok_or_else(|| Error::Json {
+                    place: format!("step {:?}", step.path),
+                    message: "this pipeline has no transformation there".into(),
+                })?;
+                Ok(Planned {
+                    path: step.path.clone(),
+                    transform,
+                    parameters: step.parameters.clone(),
+                })
+            })
+            .collect::<Result<_>>()?;
+        self.execute(image, &plan)
+    }
+
+    /// Transforms a batch of images of one shape `(height, width, channels)` in place, on all threads.
+    ///
+    /// `samples` are the indices of the images in their data set. Image `i` gets what the stream
+    /// `(seed, "augmentation", epoch, samples[i])` gives it: the same in any batch, in any order, on any number of
+    /// threads, and the same as [`Pipeline::apply`] with [`Pipeline::stream`].
+    ///
+    /// # Errors
+    /// As [`Pipeline::apply`], for the first image that fails, and where a step changes the size of the images.
+    pub fn apply_batch(
+        &self,
+        images: &mut [f32],
+        shape: (usize, usize, usize),
+        samples: &[u64],
+        seed: u64,
+        epoch: u64,
+    ) -> Result<()> {
+        let shape = ImageShape::from(shape);
+        let ImageShape {
+            height,
+            width,
+            channels,
+        } = shape;
+        let size = shape.values()?;
+        if !images.len().is_multiple_of(size) {
+            return Err(Error::WrongLength {
+                height,
+                width,
+                channels,
+                found: images.len(),
+            });
+        }
+        let count = images.len() / size;
+        if samples.len() != count {
+            return Err(Error::Samples {
+                samples: samples.len(),
+                images: count,
+            });
+        }
+        if self.steps.is_empty() {
+            return Ok(());
+        }
+        let outcomes: Vec<Result<()>> = images
+            .par_chunks_exact_mut(size)
+            .zip(samples)
+            .map_init(Vec::new, |buffer: &mut Vec<f32>, (pixels, &sample)| {
+                buffer.clear();
+                buffer.extend_from_slice(pixels);
+                let mut image = Image {
+                    height,
+                    width,
+                    channels,
+                    data: std::mem::take(buffer),
+                };
+                image.check()?;
+                let plan = self.plan(shape, Self::stream(seed, epoch, sample))?;
+                same_shape(&plan, shape)?;
+                self.execute(&mut image, &plan)?;
+                pixels.copy_from_slice(&image.data);
+                *buffer = image.data;
+                Ok(())
+            })
+            .collect();
+        outcomes.into_iter().collect()
+    }
+
+    /// The stream that [`Pipeline::apply_batch`] draws from for a sample in an epoch.
+    pub fn stream(seed: u64, epoch: u64, sample: u64) -> Stream {
+        Stream::new(seed).op("augmentation").epoch(epoch).sample(sample)
+    }
+
+    /// Draws what happens to an image of this shape.
+    fn plan(&self, shape: ImageShape, stream: Stream) -> Result<Vec<Planned<'_>>> {
+        let mut planner = Planner {
+            shape,
+            plan: Vec::new(),
+        };
+        planner.steps(&self.steps, stream, &mut Vec::new())?;
+        Ok(planner.plan)
+    }
+
+    /// Does what was drawn; warps that follow each other are merged where they read in the same way.
+    fn execute(&self, image: &mut Image, plan: &[Planned<'_>]) -> Result<()> {
+        let mut next = 0;
+        while next < plan.len() {
+            let first = next;
+            next += 1;
+            let mut merged: Option<Warp> = None;
+            if self.merge_affine {
+                merged = plan[first].warp(image.shape());
+                while let (Some(warp), Some(step)) = (merged, plan.get(next)) {
+                    let Some(both) = step.warp(image.shape()).and_then(|following| warp.then(following)) else {
+                        break;
+                    };
+                    merged = Some(both);
+                    next += 1;
+                }
+            }
+            match merged {
+                // Steps that stay alone have their own, often faster, way; and flips only move pixels.
+                Some(warp) if next > first + 1 && warp.reading.is_some() => warp.apply(image),
+                _ => plan[first..next]
+                    .iter()
+                    .try_for_each(|step| step.transform.apply(image, &step.parameters))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A transformation that was drawn to happen.
+struct Planned<'a> {
+    path: Vec<usize>,
+    transform: &'a Transform,
+    parameters: Parameters,
+}
+
+impl Planned<'_> {
+    fn warp(&self, shape: ImageShape) -> Option<Warp> {
+        self.transform.warp(&self.parameters, shape)
+    }
+}
+
+struct Planner<'a> {
+    /// What the image has become so far.
+    shape: ImageShape,
+    plan: Vec<Planned<'a>>,
+}
+
+impl<'a> Planner<'a> {
+    fn steps(&mut self, steps: &'a [Step], stream: Stream, path: &mut Vec<usize>) -> Result<()> {
+        for (i, step) in steps.iter().enumerate() {
+            path.push(i);
+            // Each step has a stream of its own: what one step draws never shifts the draws of another.
+            self.step(step, stream.step(i as u64), path)?;
+            path.pop();
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: &'a Step, stream: Stream, path: &mut Vec<usize>) -> Result<()> {
+        let mut draws = stream.draws();
+        if step.probability < 1.0 && !draws.bernoulli(step.probability) {
+            return Ok(());
+        }
+        match &step.action {
+            Action::Transform(transform) => {
+                let parameters = transform.draw(&mut draws, self.shape);
+                self.plan.push(Planned {
+                    path: path.clone(),
+                    transform,
+                    parameters,
+                });
+                self.shape = transform.output_shape(self.shape);
+                self.shape.values().map(drop)
+            }
+            Action::Group(steps) => self.steps(steps, stream, path),
+            Action::OneOf(branches) => self.branch(branches, draws.below(branches.len()), stream, path),
+            Action::SomeOf { count, branches } => {
+                for branch in choose(&mut draws, *count, branches.len()) {
+                    self.branch(branches, branch, stream, path)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn branch(&mut self, branches: &'a [Vec<Step>], i: usize, stream: Stream, path: &mut Vec<usize>) -> Result<()> {
+        path.push(i);
+        self.steps(&branches[i], stream.step(i as u64), path)?;
+        path.pop();
+        Ok(())
+    }
+}
+
+/// `count` different numbers below `n`, in ascending order.
+fn choose(draws: &mut Draws, count: usize, n: usize) -> Vec<usize> {
+    let mut chosen = draws.permutation(n);
+    chosen.truncate(count);
+    chosen.sort_unstable();
+    chosen
+}
+
+/// Refuses a plan that changes the shape of the image on the way or at its end.
+fn same_shape(plan: &[Planned<'_>], shape: ImageShape) -> Result<()> {
+    for step in plan {
+        let after = step.transform.output_shape(shape);
+        if after != shape {
+            let step = step.path.first().copied().unwrap_or(0);
+            return Err(Error::ShapeChanges {
+                step,
+                from: shape.to_string(),
+                to: after.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The transformation at a path of step, branch, step, ... numbers.
+fn find<'a>(steps: &'a [Step], path: &[usize]) -> Option<&'a Transform> {
+    let (&first, rest) = path.split_first()?;
+    match (&steps.get(first)?.action, rest) {
+        (Action::Transform(transform), []) => Some(transform),
+        (Action::Group(steps), rest) => find(steps, rest),
+        (Action::OneOf(branches) | Action::SomeOf { branches, .. }, [branch, rest @ ..]) => {
+            find(branches.get(*branch)?, rest)
+        }
+        _ => None,
+    }
+}

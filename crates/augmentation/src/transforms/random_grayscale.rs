@@ -1,0 +1,63 @@
+//! Grey.
+
+use kernels::random::Draws;
+use serde::{Deserialize, Serialize};
+
+use crate::color::{grey, need_grey_or_rgb};
+use crate::error::Result;
+use crate::image::{Image, ImageShape};
+use crate::range::Factor;
+use crate::transform::Transformation;
+
+/// Replaces the colours of RGB images by grey with a probability. Keras: `RandomGrayscale`.
+///
+/// $$ y = 0.2989 R + 0.5870 G + 0.1140 B $$ in all three channels. A grey image stays as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RandomGrayscale {
+    /// The probability, in [0, 1].
+    pub factor: f64,
+}
+
+impl Default for RandomGrayscale {
+    fn default() -> Self {
+        Self { factor: 0.5 }
+    }
+}
+
+/// What one application is determined by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrayscaleParameters {
+    /// Whether the image turns grey.
+    pub should_apply: bool,
+}
+
+impl Transformation for RandomGrayscale {
+    const CLASS: &'static str = "RandomGrayscale";
+    const NAME: &'static str = "grayscale";
+    const ABOUT: &'static str = "replaces colours by grey with a probability (RGB)";
+    const ARGUMENTS: &'static [&'static str] = &["factor"];
+    const REQUIRED: usize = 0;
+    type Parameters = GrayscaleParameters;
+
+    fn check(&self) -> Result<()> {
+        Factor::Single(self.factor).check(Self::CLASS, "factor", 0.0, 1.0)
+    }
+
+    fn draw(&self, draws: &mut Draws, _shape: ImageShape) -> GrayscaleParameters {
+        GrayscaleParameters {
+            should_apply: draws.bernoulli(self.factor),
+        }
+    }
+
+    fn apply(&self, image: &mut Image, parameters: &GrayscaleParameters) -> Result<()> {
+        need_grey_or_rgb(Self::CLASS, image)?;
+        if parameters.should_apply && image.channels == 3 {
+            for pixel in image.data.chunks_exact_mut(3) {
+                pixel.fill(grey(pixel));
+            }
+        }
+        Ok(())
+    }
+}

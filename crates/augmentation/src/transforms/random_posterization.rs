@@ -1,0 +1,78 @@
+//! Fewer bits.
+
+use kernels::random::Draws;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::image::{Image, ImageShape};
+use crate::range::{Factor, ValueRange};
+use crate::transform::Transformation;
+
+/// Keeps only the highest bits of each value. Keras: `RandomPosterization`.
+///
+/// $$ y = \lfloor x / 2^{8-b} \rfloor\, 2^{8-b} $$ on bytes, with `b` drawn from `[low, high)`: as in Keras the upper
+/// number is exclusive unless both are equal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RandomPosterization {
+    /// Bits to keep, 1 to 8; one number `b` means `[1, b]`.
+    pub factor: Factor,
+    /// The values that pixels may have.
+    pub value_range: ValueRange,
+}
+
+impl Default for RandomPosterization {
+    fn default() -> Self {
+        Self {
+            factor: Factor::Pair([3.0, 6.0]),
+            value_range: ValueRange::BYTES,
+        }
+    }
+}
+
+/// What one posterization is determined by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PosterizationParameters {
+    /// How many bits are cleared.
+    pub shift_factor: u8,
+}
+
+impl Transformation for RandomPosterization {
+    const CLASS: &'static str = "RandomPosterization";
+    const NAME: &'static str = "posterize";
+    const ABOUT: &'static str = "keeps only the highest bits of each value";
+    const ARGUMENTS: &'static [&'static str] = &["factor", "value_range"];
+    const REQUIRED: usize = 1;
+    type Parameters = PosterizationParameters;
+
+    fn check(&self) -> Result<()> {
+        self.factor.check(Self::CLASS, "factor", 1.0, 8.0)?;
+        self.value_range.check(Self::CLASS)
+    }
+
+    fn draw(&self, draws: &mut Draws, _shape: ImageShape) -> PosterizationParameters {
+        let (low, high) = self.factor.bounds(1.0);
+        let (low, high) = (low as usize, high as usize);
+        let bits = (low + draws.below(high - low)).min(8);
+        PosterizationParameters {
+            shift_factor: 8 - bits as u8,
+        }
+    }
+
+    fn apply(&self, image: &mut Image, parameters: &PosterizationParameters) -> Result<()> {
+        let shift = parameters.shift_factor;
+        if shift > 7 {
+            let reason = format!("cannot clear {shift} of 8 bits");
+            return Err(Error::Parameters {
+                transformation: Self::CLASS,
+                reason,
+            });
+        }
+        for value in &mut image.data {
+            let byte = self.value_range.to_bytes(*value) as u8;
+            *value = self.value_range.unscale_bytes(f32::from((byte >> shift) << shift));
+        }
+        Ok(())
+    }
+}
