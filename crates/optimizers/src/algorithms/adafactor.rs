@@ -1,0 +1,324 @@
+//! Adafactor: Adam's second moment from the sums of rows and columns.
+
+use candle_core::{D, DType, Tensor};
+use pulp::Arch;
+use serde::{Deserialize, Serialize};
+
+use crate::algorithm::Check;
+use crate::catalogue::{Description, Family, Paper};
+use crate::number::Scalar;
+use crate::rule::{Preparation, set};
+use crate::slot::{Slot, Stored};
+use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target, Term};
+
+/// Adafactor (Keras `Adafactor`).
+///
+/// For a matrix, means of the squared gradients are kept for each row (`r`) and column (`c`) only, and
+/// `v_ij = r_i c_j / mean(r)`; for a vector all of `v`. With `beta_2 = 1 - t^beta_2_decay`:
+/// `u = g / sqrt(v)`, `u <- u / max(1, rms(u) / clip_threshold)`,
+/// `w <- w - max(epsilon_2, rms(w)) min(eta, 1 / sqrt(t)) u`. More than two axes: the last two are factored.
+/// State in `f32`: `4 (n + m)` bytes for `n x m` parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Adafactor {
+    /// How fast `beta_2` approaches 1; negative.
+    pub beta_2_decay: f64,
+    /// Added to squared gradients.
+    pub epsilon_1: f64,
+    /// The least scale of a parameter.
+    pub epsilon_2: f64,
+    /// The largest root mean square of `u`.
+    pub clip_threshold: f64,
+    /// Whether a constant rate is limited by `1 / sqrt(t)`. In Keras the same limit follows anyway.
+    pub relative_step: bool,
+}
+
+impl Default for Adafactor {
+    fn default() -> Self {
+        Self {
+            beta_2_decay: -0.8,
+            epsilon_1: 1e-30,
+            epsilon_2: 1e-3,
+            clip_threshold: 1.0,
+            relative_step: true,
+        }
+    }
+}
+
+/// The numbers of one step.
+#[derive(Clone, Copy)]
+struct Numbers {
+    beta_2: f64,
+    epsilon_1: f64,
+    epsilon_2: f64,
+    clip_threshold: f64,
+    rate: f64,
+}
+
+impl Numbers {
+    /// What `u` is multiplied by, from the mean squares of weights and of `u`.
+    fn length(&self, weights: f64, u: f64) -> f64 {
+        self.epsilon_2.max(weights.sqrt()) * self.rate / (u.sqrt() / self.clip_threshold).max(1.0)
+    }
+}
+
+// ---- vectors: every element has its own second moment
+
+#[derive(Clone, Copy)]
+struct SecondMoment(Numbers);
+
+impl Rule<1> for SecondMoment {
+    #[inline(always)]
+    fn update<A: Number>(&self, w: A, g: A, [v]: [A; 1]) -> (A, [A; 1]) {
+        (
+            w,
+            [v * self.0.beta_2 + (g.square() + self.0.epsilon_1) * (1.0 - self.0.beta_2)],
+        )
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Walk {
+    length: f64,
+}
+
+impl Rule<1> for Walk {
+    #[inline(always)]
+    fn update<A: Number>(&self, w: A, g: A, [v]: [A; 1]) -> (A, [A; 1]) {
+        (w - g / v.sqrt() * self.length, [v])
+    }
+}
+
+#[derive(Clone, Copy)]
+struct SquaredWeight;
+
+impl Term<1> for SquaredWeight {
+    #[inline(always)]
+    fn value<A: Number>(&self, w: A, _: A, _: [A; 1]) -> A {
+        w.square()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct SquaredDirection;
+
+impl Term<1> for SquaredDirection {
+    #[inline(always)]
+    fn value<A: Number>(&self, _: A, g: A, [v]: [A; 1]) -> A {
+        (g / v.sqrt()).square()
+    }
+}
+
+fn vector(numbers: Numbers, target: &mut Target<'_>) -> Result<()> {
+    let count = target.shape().iter().product::<usize>().max(1) as f64;
+    target.elementwise(SecondMoment(numbers))?;
+    let weights = target.sum(SquaredWeight)? / count;
+    let u = target.sum(SquaredDirection)? / count;
+    target.elementwise(Walk {
+        length: numbers.length(weights, u),
+    })
+}
+
+// ---- matrices: rows and columns
+
+/// The slices of a stack of matrices: weights, gradient, means of rows and of columns.
+struct Matrices<'a, T> {
+    rows: usize,
+    columns: usize,
+    w: &'a mut [T],
+    g: &'a [T],
+    r: &'a mut [T],
+    c: &'a mut [T],
+}
+
+impl<T: Stored> Matrices<'_, T> {
+    #[inline(always)]
+    fn update(self, numbers: Numbers, preparation: Preparation) {
+        let Self {
+            rows,
+            columns,
+            w,
+            g,
+            r,
+            c,
+        } = self;
+        let (size, count) = (rows * columns, w.len() as f64);
+        if size == 0 {
+            return;
+        }
+        let g = |at: usize| preparation.gradient(Scalar(g[at])).0;
+        let (keep, epsilon) = (T::from_f64(numbers.beta_2), T::from_f64(numbers.epsilon_1));
+        let (per_row, per_column) = (
+            (1.0 - numbers.beta_2) / columns as f64,
+            (1.0 - numbers.beta_2) / rows as f64,
+        );
+        c.iter_mut().for_each(|c| *c = keep * *c);
+        let (mut weights, mut directions) = (0.0, 0.0);
+        for stack in 0..w.len() / size {
+            let c = &mut c[stack * columns..][..columns];
+            for row in 0..rows {
+                let at = stack * size + row * columns;
+                let mut sum = 0.0;
+                for (column, c) in c.iter_mut().enumerate() {
+                    let square = g(at + column) * g(at + column) + epsilon;
+                    *c = *c + square * T::from_f64(per_column);
+                    sum += square.to_f64();
+                }
+                let r = &mut r[stack * rows + row];
+                *r = keep * *r + T::from_f64(sum * per_row);
+            }
+            let mean = r[stack * rows..][..rows].iter().map(|r| r.to_f64()).sum::<f64>() / rows as f64;
+            for row in 0..rows {
+                let at = stack * size + row * columns;
+                let share = T::from_f64(r[stack * rows + row].to_f64() / mean);
+                for (column, &c) in c.iter().enumerate() {
+                    let weight = preparation.weight(Scalar(w[at + column])).0;
+                    let u = g(at + column) / (share * c).sqrt();
+                    weights += (weight * weight).to_f64();
+                    directions += (u * u).to_f64();
+                }
+            }
+        }
+        let length = T::from_f64(numbers.length(weights / count, directions / count));
+        for stack in 0..w.len() / size {
+            let c = &c[stack * columns..][..columns];
+            let r = &r[stack * rows..][..rows];
+            let mean = r.iter().map(|r| r.to_f64()).sum::<f64>() / rows as f64;
+            for (row, r) in r.iter().enumerate() {
+                let at = stack * size + row * columns;
+                let share = T::from_f64(r.to_f64() / mean);
+                for (column, &c) in c.iter().enumerate() {
+                    let weight = preparation.weight(Scalar(w[at + column])).0;
+                    w[at + column] = weight - g(at + column) / (share * c).sqrt() * length;
+                }
+            }
+        }
+    }
+}
+
+fn matrix(numbers: Numbers, target: &mut Target<'_>) -> Result<()> {
+    match target.var.dtype() {
+        DType::F32 if target.fused => matrix_fused::<f32>(numbers, target),
+        DType::F64 if target.fused => matrix_fused::<f64>(numbers, target),
+        _ => matrix_on_tensors(numbers, target),
+    }
+}
+
+fn matrix_fused<T: Stored>(numbers: Numbers, target: &mut Target<'_>) -> Result<()> {
+    let rank = target.shape().len();
+    let (rows, columns) = (target.shape()[rank - 2], target.shape()[rank - 1]);
+    let preparation = target.preparation;
+    target.with_slices::<T, (), 2>(|w, g, [r, c]| {
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                Matrices {
+                    rows,
+                    columns,
+                    w,
+                    g,
+                    r,
+                    c,
+                }
+                .update(numbers, preparation)
+            },
+        );
+    })
+}
+
+fn matrix_on_tensors(numbers: Numbers, target: &mut Target<'_>) -> Result<()> {
+    let preparation = target.preparation;
+    let (w, g, [r, c]) = target.tensors::<2>()?;
+    let w = w.detach().affine(1.0 - preparation.decay, 0.0)?;
+    let mut g = g.detach().affine(preparation.scale, 0.0)?;
+    if preparation.limit.is_finite() {
+        g = g.clamp(-preparation.limit, preparation.limit)?;
+    }
+    let square = g.sqr()?.affine(1.0, numbers.epsilon_1)?;
+    let follow =
+        |old: &Tensor, mean: Tensor| old.affine(numbers.beta_2, 0.0)? + mean.affine(1.0 - numbers.beta_2, 0.0)?;
+    let r = follow(&r, square.mean(D::Minus1)?)?;
+    let c = follow(&c, square.mean(D::Minus2)?)?;
+    let share = r.broadcast_div(&r.mean_keepdim(D::Minus1)?)?;
+    let v = share.unsqueeze(D::Minus1)?.broadcast_mul(&c.unsqueeze(D::Minus2)?)?;
+    let u = (g / v.sqrt()?)?;
+    let mean_square =
+        |x: &Tensor| -> Result<f64> { Ok(x.to_dtype(DType::F32)?.sqr()?.mean_all()?.to_scalar::<f32>()?.into()) };
+    let length = numbers.length(mean_square(&w)?, mean_square(&u)?);
+    target.slots[0] = Slot::Tensor(r);
+    target.slots[1] = Slot::Tensor(c);
+    set(target.var, &(w - u.affine(length, 0.0)?)?)
+}
+
+impl Algorithm for Adafactor {
+    fn class(&self) -> &'static str {
+        "Adafactor"
+    }
+
+    fn slots(&self, shape: &[usize]) -> Vec<SlotSpec> {
+        match shape {
+            [rest @ .., rows, columns] => {
+                let with = |last: usize| [rest, &[last]].concat();
+                vec![
+                    SlotSpec::zeros("row", &with(*rows)),
+                    SlotSpec::zeros("column", &with(*columns)),
+                ]
+            }
+            _ => vec![SlotSpec::zeros("velocity", shape)],
+        }
+    }
+
+    fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
+        let limit = 1.0 / step.t.sqrt();
+        let relative = self.relative_step && !step.scheduled;
+        let rate = if relative {
+            step.learning_rate.min(limit)
+        } else {
+            step.learning_rate
+        };
+        let numbers = Numbers {
+            beta_2: 1.0 - step.t.powf(self.beta_2_decay),
+            epsilon_1: self.epsilon_1,
+            epsilon_2: self.epsilon_2,
+            clip_threshold: self.clip_threshold,
+            rate: rate.min(limit),
+        };
+        if target.shape().len() < 2 {
+            vector(numbers, target)
+        } else {
+            matrix(numbers, target)
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        let check = Check("Adafactor");
+        let decay = self.beta_2_decay;
+        check.that(
+            decay < 0.0 && decay.is_finite(),
+            "beta_2_decay",
+            decay,
+            "a finite number below 0",
+        )?;
+        check.not_negative("epsilon_1", self.epsilon_1)?;
+        check.not_negative("epsilon_2", self.epsilon_2)?;
+        check.positive("clip_threshold", self.clip_threshold)
+    }
+
+    super::boilerplate!();
+}
+
+pub(super) const DESCRIPTION: Description = Description {
+    family: Family::Ada,
+    formula_latex: r"\begin{aligned} r_i &\leftarrow \hat\beta_2 r_i + (1-\hat\beta_2)\, \overline{g_{i\cdot}^2}, \qquad c_j \leftarrow \hat\beta_2 c_j + (1-\hat\beta_2)\, \overline{g_{\cdot j}^2}, \qquad \hat\beta_2 = 1 - t^{-0.8} \\ u_{ij} &= \frac{g_{ij}}{\sqrt{r_i c_j / \bar r}}, \qquad u \leftarrow \frac{u}{\max(1, \operatorname{rms}(u) / d)} \\ w &\leftarrow w - \max(\epsilon_2, \operatorname{rms}(w))\, \min(\eta, 1/\sqrt{t})\, u \end{aligned}",
+    formula_unicode: "rᵢ ← β̂₂ rᵢ + (1 − β̂₂) mean_j(gᵢⱼ²),   cⱼ ← β̂₂ cⱼ + (1 − β̂₂) mean_i(gᵢⱼ²),   β̂₂ = 1 − t^(−0.8)\nuᵢⱼ = gᵢⱼ / √(rᵢ cⱼ / mean(r)),   u ← u / max(1, rms(u) / d)\nw ← w − max(ε₂, rms(w)) · min(η, 1/√t) · u",
+    what_changes: "Adafactor divides each gradient by its recent size, like RMSprop, but hardly remembers anything for it: of \
+        a matrix of weights it keeps only one mean for each row and one for each column, and takes their product as an \
+        estimate. For 1000 × 1000 weights that is 2,000 numbers instead of Adam's 2,000,000. It needs no momentum, limits the \
+        size of a step as a whole (d), forgets less and less as the training goes on, and measures its steps relative to the \
+        size of the weights themselves, so that η = 0.001 means one part in a thousand.",
+    paper: Paper {
+        authors: "Noam Shazeer, Mitchell Stern",
+        title: "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost",
+        year: 2018,
+    },
+};

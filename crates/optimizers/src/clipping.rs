@@ -1,0 +1,92 @@
+//! Norms of gradients, and what clipping makes of them.
+
+use candle_core::{DType, Tensor};
+use pulp::Arch;
+
+use crate::error::Result;
+use crate::fused;
+use crate::number::Number;
+use crate::options::Options;
+use crate::rule::{Gradient, Preparation, Term};
+use crate::slot::{Slot, Stored};
+
+/// How gradients are clipped.
+#[derive(Clone, Copy)]
+pub(crate) enum Clip {
+    None,
+    Norm(f64),
+    GlobalNorm(f64),
+    Value(f64),
+}
+
+impl Clip {
+    /// Keras' precedence; the builder refuses more than one.
+    pub(crate) fn of(options: &Options) -> Self {
+        match (options.clipnorm, options.global_clipnorm, options.clipvalue) {
+            (Some(norm), _, _) => Self::Norm(norm),
+            (_, Some(norm), _) => Self::GlobalNorm(norm),
+            (_, _, Some(value)) => Self::Value(value),
+            _ => Self::None,
+        }
+    }
+}
+
+/// What a gradient of this norm is multiplied by, so that its norm is at most `limit`.
+pub(crate) fn factor(norm: f64, limit: f64) -> f64 {
+    if norm > limit { limit / norm } else { 1.0 }
+}
+
+#[derive(Clone, Copy)]
+struct Square;
+
+impl Term<0> for Square {
+    #[inline(always)]
+    fn value<A: Number>(&self, _: A, g: A, []: [A; 0]) -> A {
+        g.square()
+    }
+}
+
+/// Zero for a finite entry, NaN for any other.
+#[derive(Clone, Copy)]
+struct Defect;
+
+impl Term<0> for Defect {
+    #[inline(always)]
+    fn value<A: Number>(&self, _: A, g: A, []: [A; 0]) -> A {
+        g * 0.0
+    }
+}
+
+/// The sum of the squares of all entries.
+pub(crate) fn sum_of_squares(gradient: Gradient<'_>) -> Result<f64> {
+    match gradient {
+        Gradient::Given(tensor) | Gradient::Accumulated(Slot::Tensor(tensor)) => sum(tensor, Square),
+        Gradient::Accumulated(Slot::F32(values)) => Ok(sum_of(values, Square)),
+        Gradient::Accumulated(Slot::F64(values)) => Ok(sum_of(values, Square)),
+    }
+}
+
+/// Whether a tensor has neither NaN nor infinity in it.
+pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool> {
+    Ok(sum(tensor, Defect)? == 0.0)
+}
+
+fn sum_of<T: Stored>(values: &[T], term: impl Term<0>) -> f64 {
+    // A sum over gradients alone: they stand in for the weights, too.
+    fused::sum(Arch::new(), &term, Preparation::NONE, values, values, [])
+}
+
+fn sum(tensor: &Tensor, term: impl Term<0>) -> Result<f64> {
+    let contiguous = tensor.contiguous()?;
+    Ok(match tensor.dtype() {
+        DType::F32 if tensor.device().is_cpu() => fused::lend_read(&contiguous, |values: &[f32]| sum_of(values, term))?,
+        DType::F64 if tensor.device().is_cpu() => fused::lend_read(&contiguous, |values: &[f64]| sum_of(values, term))?,
+        _ => {
+            // Half precision overflows in a sum of squares; single precision does not for any gradient of use.
+            let tensor = tensor.to_dtype(DType::F32)?;
+            let tape = crate::tape::Tape::new();
+            let g = tape.leaf(&tensor);
+            tape.take(term.value(g, g, []))?.sum_all()?.to_scalar::<f32>()?.into()
+        }
+    })
+}

@@ -1,0 +1,56 @@
+//! Keras' optimizers and learning-rate schedules for candle: update rules, clipping, weight decay, averaging.
+//!
+//! candle-nn has SGD and AdamW; here is the rest of Keras 3, with Keras' names, defaults, options and numbers (every update
+//! is tested against traces of Keras), and on a CPU each step is one pass over memory. State is named by the weight's
+//! path, can be saved and loaded, and a training goes on to the bit.
+//!
+//! ```
+//! use candle_core::{Device, Var};
+//! use optimizers::Optimizer;
+//!
+//! let w = Var::new(&[[1.0_f32, 2.0], [3.0, 4.0]], &Device::Cpu)?;
+//! let mut optimizer = Optimizer::builder("sgd_momentum")?.learning_rate(0.1).clipnorm(1.0).build()?;
+//! let before = w.sqr()?.sum_all()?;
+//! optimizer.apply_gradients(&[("dense/kernel", &w)], &before.backward()?)?;
+//! assert!(w.sqr()?.sum_all()?.to_scalar::<f32>()? < before.to_scalar::<f32>()?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Not for
+//! Computing gradients (candle's `backward` does), loops over batches and epochs (the crate `training`), or saying which
+//! optimizer is best (the crate `optimizers-bench`). For a plain AdamW without anything else `candle_nn::AdamW` is enough.
+//!
+//! # How it is built
+//! An [`Algorithm`] says what state a parameter has and how a step changes it; what all share ([`Options`]) is done around
+//! it by [`Optimizer`]. The formula of an algorithm is a [`Rule`], written once for any [`Number`]: over the elements of
+//! slices it is the fused pass, over tensors it runs on any device. A new optimizer is a file in `algorithms/` and a line
+//! in its list.
+
+mod algorithm;
+mod algorithms;
+mod average;
+mod builder;
+mod catalogue;
+mod clipping;
+mod config;
+mod error;
+mod fused;
+mod nearest;
+mod number;
+mod optimizer;
+mod options;
+mod rule;
+pub mod schedules;
+mod slot;
+mod state;
+mod tape;
+
+pub use algorithm::{Algorithm, SlotSpec, Step};
+pub use algorithms::*;
+pub use builder::OptimizerBuilder;
+pub use catalogue::{Family, OptimizerInfo, Paper, catalogue};
+pub use error::{Error, Result};
+pub use number::{Number, Real, Scalar};
+pub use optimizer::{Optimizer, Parameter};
+pub use options::{Execution, Options};
+pub use rule::{Rule, Target, Term};

@@ -1,0 +1,363 @@
+//! The step: checks, clipping, decay, update, averaging, in Keras' order.
+
+use candle_core::{DType, Tensor, Var, backprop::GradStore};
+use indexmap::IndexMap;
+
+use crate::algorithm::{Algorithm, Step};
+use crate::average;
+use crate::builder::OptimizerBuilder;
+use crate::clipping::{self, Clip};
+use crate::error::{Error, Result};
+use crate::options::{Execution, Options, checked_rate};
+use crate::rule::{Gradient, Preparation, Target};
+use crate::schedules::Schedule;
+use crate::slot::Slot;
+use crate::state::ParameterState;
+
+/// A trainable weight and its gradient, for [`Optimizer::apply`].
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter<'a> {
+    /// The weight's path, such as `dense/kernel`; the state is kept under it.
+    pub path: &'a str,
+    /// The weight.
+    pub var: &'a Var,
+    /// The gradient of the loss with respect to it, of the same shape.
+    pub gradient: &'a Tensor,
+}
+
+/// An optimizer with its state.
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use optimizers::{Optimizer, Parameter};
+///
+/// let w = Var::new(&[3.0_f32, -1.0], &Device::Cpu)?;
+/// let mut adam = Optimizer::builder("adam")?.learning_rate(0.1).build()?;
+/// for _ in 0..300 {
+///     let loss = w.sqr()?.sum_all()?;
+///     adam.apply_gradients(&[("w", &w)], &loss.backward()?)?;
+/// }
+/// assert!(w.abs()?.max_all()?.to_scalar::<f32>()? < 1e-2);
+/// assert_eq!(adam.iterations(), 300);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Optimizer {
+    pub(crate) algorithm: Box<dyn Algorithm>,
+    pub(crate) options: Options,
+    pub(crate) execution: Execution,
+    /// Calls of `apply` so far; updates are fewer when gradients are accumulated.
+    pub(crate) applied: u64,
+    pub(crate) scalars: Vec<f64>,
+    pub(crate) parameters: IndexMap<String, ParameterState>,
+}
+
+impl Optimizer {
+    pub(crate) fn new(algorithm: Box<dyn Algorithm>, options: Options, execution: Execution) -> Self {
+        let scalars = algorithm.scalars().into_iter().map(|(_, value)| value).collect();
+        Self {
+            algorithm,
+            options,
+            execution,
+            applied: 0,
+            scalars,
+            parameters: IndexMap::new(),
+        }
+    }
+
+    /// The optimizer of this name with Keras' defaults: `sgd`, `sgd_momentum`, `rmsprop`, `adam`, `adamw`, ...
+    ///
+    /// # Errors
+    /// [`Error::UnknownOptimizer`] with the nearest known name.
+    pub fn by_name(name: &str) -> Result<Self> {
+        Self::builder(name)?.build()
+    }
+
+    /// Starts from the optimizer of this name and lets options be set.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOptimizer`] with the nearest known name.
+    pub fn builder(name: &str) -> Result<OptimizerBuilder> {
+        OptimizerBuilder::by_name(name)
+    }
+
+    /// The name: that of Keras, or the one given in the configuration.
+    pub fn name(&self) -> &str {
+        &self.options.name
+    }
+
+    /// Keras' class.
+    pub fn class(&self) -> &'static str {
+        self.algorithm.class()
+    }
+
+    /// The options that do not belong to the algorithm.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The same optimizer, with updates carried out in another way from the next step on.
+    #[must_use]
+    pub fn with_execution(mut self, execution: Execution) -> Self {
+        self.execution = execution;
+        for state in self.parameters.values_mut() {
+            state.unsettle();
+        }
+        self
+    }
+
+    /// The learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        self.options.learning_rate.value(self.applied)
+    }
+
+    /// Sets a constant learning rate from the next step on, in place of a schedule if there was one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLearningRate`] if it is negative or not finite.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        self.options.learning_rate = Schedule::Constant(checked_rate(learning_rate)?);
+        Ok(())
+    }
+
+    /// How often the parameters were updated.
+    pub fn iterations(&self) -> u64 {
+        self.applied / self.options.gradient_accumulation_steps.unwrap_or(1)
+    }
+
+    /// Bytes of state that are held now, averages and accumulated gradients included.
+    pub fn state_bytes(&self) -> usize {
+        self.parameters.values().map(ParameterState::bytes).sum()
+    }
+
+    /// One step with the gradients that `backward` returned.
+    ///
+    /// # Errors
+    /// [`Error::MissingGradient`] naming the parameter, and those of [`apply`](Self::apply). Nothing is changed then.
+    pub fn apply_gradients(&mut self, variables: &[(&str, &Var)], gradients: &GradStore) -> Result<()> {
+        let parameters = variables
+            .iter()
+            .map(|&(path, var)| match gradients.get(var.as_tensor()) {
+                Some(gradient) => Ok(Parameter { path, var, gradient }),
+                None => Err(Error::MissingGradient { path: path.to_owned() }),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        self.apply(&parameters)
+    }
+
+    /// One step: updates each parameter in place from its gradient. Frozen parameters are left out of the list.
+    ///
+    /// In Keras' order: the gradients are divided by `loss_scale_factor`, accumulated, clipped; the weights decay; the
+    /// algorithm updates them; the averages follow.
+    ///
+    /// # Errors
+    /// [`Error::NonFiniteGradient`], [`Error::ShapeMismatch`], [`Error::DTypeMismatch`], [`Error::DuplicatePath`] or
+    /// [`Error::InvalidLearningRate`], all found before the first parameter is touched; [`Error::Candle`] if the device fails.
+    pub fn apply(&mut self, parameters: &[Parameter<'_>]) -> Result<()> {
+        let learning_rate = checked_rate(self.learning_rate())?;
+        let gradients = self.check(parameters)?;
+        for parameter in parameters {
+            self.ensure_state(parameter.path, parameter.var)?;
+        }
+        let scale = 1.0 / self.options.loss_scale_factor.unwrap_or(1.0);
+        match self.options.gradient_accumulation_steps {
+            None => self.update(parameters, &gradients, learning_rate, scale)?,
+            Some(steps) => {
+                for (parameter, gradient) in parameters.iter().zip(&gradients) {
+                    let fused = self.is_fused(parameter.var);
+                    if let Some(state) = self.parameters.get_mut(parameter.path) {
+                        state.accumulate(gradient, scale, fused)?;
+                    }
+                }
+                if (self.applied + 1).is_multiple_of(steps) {
+                    self.update(parameters, &gradients, learning_rate, 1.0 / steps as f64)?;
+                    for parameter in parameters {
+                        if let Some(state) = self.parameters.get_mut(parameter.path) {
+                            state.clear_accumulated()?;
+                        }
+                    }
+                }
+            }
+        }
+        if self.options.use_ema {
+            self.average(parameters)?;
+        }
+        self.applied += 1;
+        Ok(())
+    }
+
+    /// Everything that can be wrong with a step, before anything is changed; returns contiguous gradients.
+    fn check(&self, parameters: &[Parameter<'_>]) -> Result<Vec<Tensor>> {
+        let mut gradients = Vec::with_capacity(parameters.len());
+        let mut paths: Vec<&str> = parameters.iter().map(|parameter| parameter.path).collect();
+        paths.sort_unstable();
+        if let Some(pair) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Error::DuplicatePath {
+                path: pair[0].to_owned(),
+            });
+        }
+        for Parameter { path, var, gradient } in parameters {
+            if gradient.dims() != var.dims() {
+                return Err(Error::ShapeMismatch {
+                    what: "the gradient",
+                    path: (*path).to_owned(),
+                    expected: var.dims().to_vec(),
+                    found: gradient.dims().to_vec(),
+                });
+            }
+            if gradient.dtype() != var.dtype() {
+                return Err(Error::DTypeMismatch {
+                    what: "the gradient",
+                    path: (*path).to_owned(),
+                    expected: var.dtype().as_str().to_owned(),
+                    found: gradient.dtype().as_str().to_owned(),
+                });
+            }
+            if let Some(state) = self.parameters.get(*path) {
+                state.check(path, var, self.algorithm.as_ref())?;
+            }
+            let gradient = gradient.contiguous()?;
+            if self.options.check_finite && !clipping::is_finite(&gradient)? {
+                return Err(Error::NonFiniteGradient {
+                    path: (*path).to_owned(),
+                });
+            }
+            gradients.push(gradient);
+        }
+        Ok(gradients)
+    }
+
+    /// Whether updates of this variable run over slices.
+    pub(crate) fn is_fused(&self, var: &Var) -> bool {
+        self.execution == Execution::Fused
+            && matches!(var.dtype(), DType::F32 | DType::F64)
+            && var.device().is_cpu()
+            && var.is_contiguous()
+    }
+
+    /// Creates the state of a parameter, or brings a loaded one into the form that updates need.
+    pub(crate) fn ensure_state(&mut self, path: &str, var: &Var) -> Result<()> {
+        let fused = self.is_fused(var);
+        match self.parameters.get_mut(path) {
+            Some(state) => state.settle(var, fused),
+            None => {
+                let state = ParameterState::new(self.algorithm.as_ref(), &self.options, var, fused)?;
+                self.parameters.insert(path.to_owned(), state);
+                Ok(())
+            }
+        }
+    }
+
+    fn update(
+        &mut self,
+        parameters: &[Parameter<'_>],
+        gradients: &[Tensor],
+        learning_rate: f64,
+        scale: f64,
+    ) -> Result<()> {
+        let t = (self.iterations() + 1) as f64;
+        self.algorithm.advance(t, &mut self.scalars);
+        let step = Step {
+            learning_rate,
+            scheduled: !matches!(self.options.learning_rate, Schedule::Constant(_)),
+            t,
+            scalars: &self.scalars,
+        };
+        let fused: Vec<bool> = parameters
+            .iter()
+            .map(|parameter| self.is_fused(parameter.var))
+            .collect();
+        let clip = Clip::of(&self.options);
+        let mut global = 1.0;
+        if let Clip::GlobalNorm(limit) = clip {
+            let mut sum = 0.0;
+            for (index, parameter) in parameters.iter().enumerate() {
+                let state = &self.parameters[parameter.path];
+                sum += clipping::sum_of_squares(state.gradient(&gradients[index]))?;
+            }
+            global = clipping::factor(sum.sqrt() * scale, limit);
+        }
+        for (index, Parameter { path, var, .. }) in parameters.iter().enumerate() {
+            // candle refuses to write to a tensor without elements.
+            if var.elem_count() == 0 {
+                continue;
+            }
+            let decay = self.options.decay_of(path).unwrap_or(0.0);
+            let state = &mut self.parameters[*path];
+            let (slots, accumulated) = state.parts();
+            let gradient = accumulated.map_or(Gradient::Given(&gradients[index]), Gradient::Accumulated);
+            let mut preparation = Preparation {
+                scale: scale * global,
+                decay: decay * learning_rate,
+                ..Preparation::NONE
+            };
+            match clip {
+                Clip::Norm(limit) => {
+                    let norm = clipping::sum_of_squares(gradient)?.sqrt() * scale;
+                    preparation.scale *= clipping::factor(norm, limit);
+                }
+                Clip::Value(limit) => preparation.limit = limit,
+                Clip::GlobalNorm(_) | Clip::None => {}
+            }
+            let mut target = Target {
+                var,
+                gradient,
+                slots,
+                preparation,
+                fused: fused[index],
+            };
+            self.algorithm.update(&step, &mut target)?;
+        }
+        Ok(())
+    }
+
+    fn average(&mut self, parameters: &[Parameter<'_>]) -> Result<()> {
+        // The first average is the value itself: Keras' momentum is 0 while no update was made.
+        let momentum = if self.iterations() == 0 {
+            0.0
+        } else {
+            self.options.ema_momentum
+        };
+        let overwrite = match self.options.ema_overwrite_frequency {
+            Some(frequency) => (self.iterations() + 1).is_multiple_of(frequency),
+            None => false,
+        };
+        for Parameter { path, var, .. } in parameters.iter().filter(|parameter| parameter.var.elem_count() > 0) {
+            if let Some(average) = self.parameters.get_mut(*path).and_then(ParameterState::average_mut) {
+                average::follow(var, average, momentum)?;
+                if overwrite {
+                    average::overwrite(var, average)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Overwrites the variables by their moving averages (Keras' method of this name), for the end of a training with
+    /// `use_ema`. Without it, nothing happens.
+    ///
+    /// # Errors
+    /// [`Error::StateMissing`] if a variable was never updated; nothing is changed then.
+    pub fn finalize_variable_values(&mut self, variables: &[(&str, &Var)]) -> Result<()> {
+        if !self.options.use_ema {
+            return Ok(());
+        }
+        let missing = |path: &str| Error::StateMissing {
+            key: format!("{path}/average"),
+        };
+        for (path, var) in variables {
+            let state = self.parameters.get(*path).ok_or_else(|| missing(path))?;
+            state.check(path, var, self.algorithm.as_ref())?;
+        }
+        for (path, var) in variables.iter().filter(|(_, var)| var.elem_count() > 0) {
+            self.ensure_state(path, var)?;
+            let average: &Slot = self
+                .parameters
+                .get_mut(*path)
+                .and_then(ParameterState::average_mut)
+                .ok_or_else(|| missing(path))?;
+            average::overwrite(var, average)?;
+        }
+        Ok(())
+    }
+}
