@@ -1,0 +1,51 @@
+//! The loop: batches in, history out.
+//!
+//! **For** training a [`models::Network`] on labelled [`Samples`] as `model.fit` of Keras does: shuffling, augmentation,
+//! a loss, an optimizer, validation, callbacks, checkpoints and exact resume; and for measuring it ([`evaluate`],
+//! [`predict`]).
+//!
+//! **Not for** comparing optimizers over grids and seeds (that is `optimizers-bench`), for data that do not fit into
+//! memory, or for several machines: candle alone, or PyTorch, serve there.
+//!
+//! Every random draw is a function of the seed, the epoch and the sample or step. The same seed gives the same bits on
+//! a CPU, whatever the number of threads, and training that was resumed equals training that never stopped.
+//!
+//! ```
+//! use candle_core::{DType, Device};
+//! use models::Network;
+//! use nn_theory::{Activation, Dense, ModelSpec};
+//! use optimizers::Optimizer;
+//! use training::{Loss, Samples, Trainer, evaluate};
+//!
+//! // The exclusive or of two bits, with a network of 17 parameters.
+//! let spec = ModelSpec::sequential("xor")
+//!     .input([2])
+//!     .layer(Dense::new(4).activation(Activation::Tanh))
+//!     .layer(Dense::new(2))
+//!     .build()?;
+//! let mut network = Network::new(spec, 1, &Device::Cpu, DType::F32)?;
+//! let samples = Samples::new(vec![0., 0., 0., 1., 1., 0., 1., 1.], vec![2], vec![0, 1, 1, 0])?;
+//! let mut adam = Optimizer::builder("adam")?.learning_rate(0.05).build()?;
+//! let history = Trainer::new().epochs(200).batch_size(4).seed(1).fit(&mut network, &mut adam, &samples)?;
+//! assert!(history.epochs[199].loss < history.epochs[0].loss / 10.0);
+//! assert_eq!(evaluate(&network, &samples, Loss::default(), 4)?.accuracy, 1.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod callbacks;
+mod checkpoint;
+mod error;
+mod evaluate;
+mod history;
+mod loss;
+mod samples;
+mod trainer;
+
+pub use callbacks::{Callback, Control, EarlyStopping, EpochEnd, OnEpochEnd, StepEnd};
+pub use checkpoint::{Checkpoint, Resumed, resume};
+pub use error::{Error, Result};
+pub use evaluate::{Evaluation, evaluate, predict};
+pub use history::{EpochRecord, History, StopReason};
+pub use loss::Loss;
+pub use samples::Samples;
+pub use trainer::Trainer;
