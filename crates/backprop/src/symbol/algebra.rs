@@ -1,0 +1,498 @@
+//! The rules of algebra: what the simplifier may do between two lines of a derivation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::expr::{Expr, Function, Node};
+use super::index::{Index, Kind};
+use super::knowledge::{Knowledge, instantiate, written_out};
+use super::rational::Rational;
+use super::rules::Rule;
+
+/// The simplifier's rules, in the order in which they are tried. The order is what makes it end: δ goes first (it only
+/// ever removes sums), products are multiplied out only to free a δ, and common factors are taken out last.
+pub(crate) const SIMPLIFICATION: &[Rule] = &[
+    WRITE_OUT,
+    CONTRACT,
+    POWERS,
+    LIKE_TERMS,
+    LOG_OF_EXP,
+    FREE_DELTA,
+    SPLIT_AT_DELTA,
+    EQUAL_INDICES,
+    RECOGNISE,
+    OUT_OF_SUM,
+    CONDITION,
+    SWAP_SUMS,
+    JOIN_SUMS,
+    COMMON_FACTOR,
+];
+
+/// The rules of the normal form that decides equality: multiply everything out, split every sum.
+pub(crate) const EXPANSION: &[Rule] = &[
+    WRITE_OUT,
+    CONTRACT,
+    POWERS,
+    LIKE_TERMS,
+    LOG_OF_EXP,
+    MULTIPLY_OUT,
+    SPLIT,
+    EQUAL_INDICES,
+    OUT_OF_SUM,
+    CONDITION,
+    SWAP_SUMS,
+];
+
+const WRITE_OUT: Rule = Rule {
+    name: "write the sum out",
+    sentence: "The range has few elements: the sum is written term by term.",
+    apply: |e, known, depth| match e.node() {
+        Node::Sum { index, .. } => written_out(e, *known.sizes.get(&index.range)?, depth),
+        Node::Size(range) => Some(Expr::integer((*known.sizes.get(range)?).into())),
+        _ => None,
+    },
+};
+
+const CONTRACT: Rule = Rule {
+    name: "δ picks one term",
+    sentence: "Of a sum over an index that δ ties to another index, only the term where both agree is left.",
+    apply: contract,
+};
+
+const POWERS: Rule = Rule {
+    name: "combine powers",
+    sentence: "Equal factors are gathered in one power; a factor cancels against its inverse (a probability of softmax is never 0).",
+    apply: powers,
+};
+
+const LIKE_TERMS: Rule = Rule {
+    name: "like terms",
+    sentence: "Terms that differ only in their number are added.",
+    apply: |e, _, _| like_terms(e),
+};
+
+const LOG_OF_EXP: Rule = Rule {
+    name: "log undoes exp",
+    sentence: "log(exp u) = u.",
+    apply: |e, _, _| match e.node() {
+        Node::Function(Function::Log, inner) => match inner.node() {
+            Node::Function(Function::Exp, u) => Some(u.clone()),
+            _ => None,
+        },
+        _ => None,
+    },
+};
+
+const FREE_DELTA: Rule = Rule {
+    name: "multiply out to free δ",
+    sentence: "The bracket that contains δ is multiplied out, so that δ can act on the sum.",
+    apply: |e, _, depth| {
+        in_sum(e, depth, |index, body| {
+            distribute(body, |term| reaches_delta(term, index))
+        })
+    },
+};
+
+const SPLIT_AT_DELTA: Rule = Rule {
+    name: "split the sum",
+    sentence: "A sum of several terms is the sum of the single sums.",
+    apply: |e, _, depth| split(e, depth, true),
+};
+
+const EQUAL_INDICES: Rule = Rule {
+    name: "equal indices under δ",
+    sentence: "Where δ is not 0 its two indices are equal, so one may be written for the other beside it.",
+    apply: equal_indices,
+};
+
+const RECOGNISE: Rule = Rule {
+    name: "recognise the definition",
+    sentence: "The right-hand side of a definition appears; its short name is put back.",
+    apply: recognise,
+};
+
+const OUT_OF_SUM: Rule = Rule {
+    name: "out of the sum",
+    sentence: "Factors without the running index are the same in every term and stand before the sum.",
+    apply: out_of_sum,
+};
+
+const CONDITION: Rule = Rule {
+    name: "side condition",
+    sentence: "The condition that was assumed is used.",
+    apply: |e, known, _| {
+        known
+            .conditions
+            .iter()
+            .find(|(left, _)| left == e)
+            .map(|(_, right)| right.clone())
+    },
+};
+
+const SWAP_SUMS: Rule = Rule {
+    name: "order of summation",
+    sentence: "Finite sums may be exchanged.",
+    apply: swap_sums,
+};
+
+const JOIN_SUMS: Rule = Rule {
+    name: "join sums",
+    sentence: "Two sums over the same range with a common factor are one sum.",
+    apply: join_sums,
+};
+
+const COMMON_FACTOR: Rule = Rule {
+    name: "common factor",
+    sentence: "What all terms share is taken out of the bracket.",
+    apply: |e, _, _| common_factor(e),
+};
+
+const MULTIPLY_OUT: Rule = Rule {
+    name: "multiply out",
+    sentence: "Every bracket is multiplied out.",
+    apply: |e, _, _| distribute(e, |_| true),
+};
+
+const SPLIT: Rule = Rule {
+    apply: |e, _, depth| split(e, depth, false),
+    ..SPLIT_AT_DELTA
+};
+
+/// Rewrites the body of a sum with its running index opened.
+fn in_sum(e: &Expr, depth: u32, change: impl FnOnce(&Index, &Expr) -> Option<Expr>) -> Option<Expr> {
+    let (index, body) = e.open(depth)?;
+    Some(Expr::sum(&index, change(&index, &body)?))
+}
+
+fn contract(e: &Expr, _: &Knowledge, depth: u32) -> Option<Expr> {
+    let (index, body) = e.open(depth)?;
+    let factors = body.factors();
+    let (place, other) = factors
+        .iter()
+        .enumerate()
+        .find_map(|(place, factor)| match factor.node() {
+            Node::Delta(a, b) if *a == index && a.range == b.range => Some((place, b)),
+            Node::Delta(a, b) if *b == index && a.range == b.range => Some((place, a)),
+            _ => None,
+        })?;
+    let rest = factors
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| *n != place)
+        .map(|(_, factor)| factor.clone());
+    Some(Expr::product(rest).with_index(&index, other))
+}
+
+fn powers(e: &Expr, _: &Knowledge, _: u32) -> Option<Expr> {
+    let Node::Product(factors) = e.node() else { return None };
+    let mut exponents: BTreeMap<Expr, i32> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for factor in factors {
+        let (base, exponent) = factor.base_and_exponent();
+        match (
+            base.number(),
+            exponents.get(&base).copied().unwrap_or(0).checked_add(exponent),
+        ) {
+            (None, Some(total)) => {
+                exponents.insert(base, total);
+            }
+            _ => kept.push(factor.clone()),
+        }
+    }
+    let before = factors.len();
+    let after = exponents.len() + kept.len();
+    (after < before).then(|| {
+        Expr::product(
+            kept.into_iter()
+                .chain(exponents.into_iter().map(|(base, n)| base.pow(n))),
+        )
+    })
+}
+
+fn like_terms(e: &Expr) -> Option<Expr> {
+    let Node::Add(terms) = e.node() else { return None };
+    let mut coefficients: BTreeMap<Vec<Expr>, Rational> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for term in terms {
+        let (coefficient, factors) = term.coefficient_and_factors();
+        match coefficients
+            .get(&factors)
+            .copied()
+            .unwrap_or(Rational::ZERO)
+            .checked_add(coefficient)
+        {
+            Some(total) => {
+                coefficients.insert(factors, total);
+            }
+            None => kept.push(term.clone()),
+        }
+    }
+    let after = coefficients.len() + kept.len();
+    let gathered = coefficients
+        .into_iter()
+        .map(|(factors, n)| Expr::product(factors) * n.into());
+    (after < terms.len()).then(|| Expr::add(kept.into_iter().chain(gathered)))
+}
+
+/// Whether δ with this index can be reached through brackets and products alone.
+fn reaches_delta(e: &Expr, index: &Index) -> bool {
+    match e.node() {
+        Node::Delta(a, b) => a == index || b == index,
+        Node::Add(parts) | Node::Product(parts) => parts.iter().any(|part| reaches_delta(part, index)),
+        _ => false,
+    }
+}
+
+/// Multiplies the first bracket of a product for which `wanted` holds with the other factors.
+fn distribute(e: &Expr, wanted: impl Fn(&Expr) -> bool) -> Option<Expr> {
+    if let Node::Power(base, n @ 2..) = e.node() {
+        // (a + b)ⁿ = a (a + b)ⁿ⁻¹ + b (a + b)ⁿ⁻¹
+        return match base.node() {
+            Node::Add(terms) if wanted(base) => Some(Expr::add(
+                terms.iter().map(|term| term.clone() * base.clone().pow(n - 1)),
+            )),
+            _ => None,
+        };
+    }
+    let Node::Product(factors) = e.node() else { return None };
+    let place = factors
+        .iter()
+        .position(|factor| matches!(factor.node(), Node::Add(_)) && wanted(factor))?;
+    let rest = Expr::product(
+        factors
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| *n != place)
+            .map(|(_, factor)| factor.clone()),
+    );
+    Some(Expr::add(
+        factors[place].terms().iter().map(|term| term.clone() * rest.clone()),
+    ))
+}
+
+fn split(e: &Expr, depth: u32, only_at_delta: bool) -> Option<Expr> {
+    let (index, body) = e.open(depth)?;
+    let Node::Add(terms) = body.node() else { return None };
+    (!only_at_delta || reaches_delta(&body, &index))
+        .then(|| Expr::add(terms.iter().map(|term| Expr::sum(&index, term.clone()))))
+}
+
+fn equal_indices(e: &Expr, _: &Knowledge, _: u32) -> Option<Expr> {
+    let Node::Product(factors) = e.node() else { return None };
+    factors.iter().enumerate().find_map(|(place, factor)| {
+        let Node::Delta(low, high) = factor.node() else {
+            return None;
+        };
+        // A fixed element is kept, else the later letter: δ_ki p_i becomes δ_ki p_k, as softmax is usually written.
+        let fixed = matches!(low.kind, Kind::Literal(_));
+        let (keep, replace) = if fixed { (low, high) } else { (high, low) };
+        if keep.range != replace.range {
+            return None;
+        }
+        let others = || {
+            factors
+                .iter()
+                .enumerate()
+                .filter(move |(n, _)| *n != place)
+                .map(|(_, other)| other)
+        };
+        others().any(|other| other.mentions(replace)).then(|| {
+            Expr::product(
+                others()
+                    .map(|other| other.with_index(replace, keep))
+                    .chain([factor.clone()]),
+            )
+        })
+    })
+}
+
+fn recognise(e: &Expr, known: &Knowledge, _: u32) -> Option<Expr> {
+    if !matches!(
+        e.node(),
+        Node::Product(_) | Node::Function(..) | Node::Sum { .. } | Node::Power(..)
+    ) {
+        return None;
+    }
+    let mut present = BTreeSet::new();
+    e.indices(&mut present);
+    present.retain(|index| !matches!(index.kind, Kind::Bound(_)));
+    let whole = exponents(e.factors())?;
+    known.definitions.iter().find_map(|definition| {
+        let parameters: Vec<_> = definition.symbol.indices.iter().collect();
+        let mut choice = vec![0; parameters.len()];
+        let candidates: Vec<Vec<&Index>> = parameters
+            .iter()
+            .map(|p| present.iter().filter(|index| index.range == p.range).collect())
+            .collect();
+        if candidates.iter().any(Vec::is_empty) {
+            return None;
+        }
+        loop {
+            let chosen: Vec<_> = choice.iter().zip(&candidates).map(|(&n, list)| list[n]).collect();
+            let symbol = || {
+                definition.symbol.map_indices(&mut |i| {
+                    let place = parameters.iter().position(|p| *p == i);
+                    place.map_or_else(|| i.clone(), |place| chosen[place].clone())
+                })
+            };
+            let body = instantiate(&definition.body, &parameters, &chosen)?;
+            if &body == e {
+                return Some(symbol().into());
+            }
+            if let Some(rest) = quotient(&whole, &body) {
+                return Some(rest * symbol().into());
+            }
+            let next = (0..choice.len()).find(|&n| choice[n] + 1 < candidates[n].len())?;
+            choice[next] += 1;
+            choice[..next].fill(0);
+        }
+    })
+}
+
+/// A product as exponents of its bases; `None` where a base occurs twice.
+fn exponents(factors: &[Expr]) -> Option<BTreeMap<Expr, i32>> {
+    let mut map = BTreeMap::new();
+    for factor in factors {
+        let (base, exponent) = factor.base_and_exponent();
+        if map.insert(base, exponent).is_some() {
+            return None;
+        }
+    }
+    Some(map)
+}
+
+/// What is left of a product when a product of several factors is taken out of it, if it contains them all.
+fn quotient(whole: &BTreeMap<Expr, i32>, part: &Expr) -> Option<Expr> {
+    let part = exponents(part.factors())?;
+    if part.len() < 2 {
+        return None;
+    }
+    let mut rest = whole.clone();
+    for (base, n) in part {
+        let available = rest.get_mut(&base)?;
+        if available.signum() != n.signum() || available.unsigned_abs() < n.unsigned_abs() {
+            return None;
+        }
+        *available -= n;
+    }
+    Some(Expr::product(rest.into_iter().map(|(base, n)| base.pow(n))))
+}
+
+fn out_of_sum(e: &Expr, _: &Knowledge, depth: u32) -> Option<Expr> {
+    let (index, body) = e.open(depth)?;
+    let (inside, mut outside): (Vec<Expr>, Vec<Expr>) = body
+        .factors()
+        .iter()
+        .cloned()
+        .partition(|factor| factor.mentions(&index));
+    if outside.is_empty() {
+        return None;
+    }
+    outside.push(if inside.is_empty() {
+        if outside == [Expr::integer(1)] {
+            return Some(Expr::size_of(&index.range));
+        }
+        Expr::size_of(&index.range)
+    } else {
+        Expr::sum(&index, Expr::product(inside))
+    });
+    Some(Expr::product(outside))
+}
+
+/// Of directly nested sums, the order that is smallest in the order of expressions.
+fn swap_sums(e: &Expr, _: &Knowledge, depth: u32) -> Option<Expr> {
+    let (outer, body) = e.open(depth)?;
+    let (inner, body) = body.open(depth + 1)?;
+    let swapped = Expr::sum(&inner, Expr::sum(&outer, body));
+    (swapped < *e).then_some(swapped)
+}
+
+fn join_sums(e: &Expr, _: &Knowledge, depth: u32) -> Option<Expr> {
+    let Node::Add(terms) = e.node() else { return None };
+    // c a Σ_k f_k as (a, c, k, f_k): two terms with the same `a` are candidates.
+    let parts: Vec<_> = terms
+        .iter()
+        .map(|term| {
+            let (coefficient, mut factors) = term.coefficient_and_factors();
+            let place = factors
+                .iter()
+                .position(|factor| matches!(factor.node(), Node::Sum { .. }))?;
+            let (index, body) = factors.remove(place).open(depth)?;
+            Some((factors, Expr::from(coefficient) * body, index))
+        })
+        .collect();
+    for (i, left) in parts.iter().enumerate() {
+        for (j, right) in parts.iter().enumerate().skip(i + 1) {
+            let (Some((outside, f, index)), Some((other, g, k))) = (left, right) else {
+                continue;
+            };
+            if outside != other || index != k {
+                continue;
+            }
+            let Some(joined) = common_factor(&(f.clone() + g.clone())) else {
+                continue;
+            };
+            if !joined
+                .factors()
+                .iter()
+                .any(|factor| factor.mentions(index) && !matches!(factor.node(), Node::Add(_)))
+            {
+                continue;
+            }
+            let sum = Expr::sum(index, joined) * Expr::product(outside.iter().cloned());
+            let rest = terms
+                .iter()
+                .enumerate()
+                .filter(|(n, _)| *n != i && *n != j)
+                .map(|(_, term)| term.clone());
+            return Some(Expr::add(rest.chain([sum])));
+        }
+    }
+    None
+}
+
+fn common_factor(e: &Expr) -> Option<Expr> {
+    let Node::Add(terms) = e.node() else { return None };
+    let split: Vec<(Rational, Vec<Expr>)> = terms.iter().map(Expr::coefficient_and_factors).collect();
+    let mut content = split[0].0.absolute();
+    for (coefficient, _) in &split[1..] {
+        content = content.common_divisor(*coefficient)?;
+    }
+    // A bracket starts with a plus where it can: at most half of its terms are negative, and if tied the leading term
+    // (the one with δ, as in δ_ki − p_i, else the first) is not.
+    let negative = split
+        .iter()
+        .filter(|(coefficient, _)| coefficient.is_negative())
+        .count();
+    let with_delta =
+        |(_, factors): &&(Rational, Vec<Expr>)| factors.iter().any(|f| matches!(f.node(), Node::Delta(..)));
+    let leading = split.iter().find(with_delta).unwrap_or(&split[0]);
+    if 2 * negative > split.len() || (2 * negative == split.len() && leading.0.is_negative()) {
+        content = content.negated();
+    }
+    let mut shared = exponents(&split[0].1)?;
+    for (_, factors) in &split[1..] {
+        let here = exponents(factors)?;
+        shared.retain(|base, n| match here.get(base) {
+            Some(m) if m.signum() == n.signum() => {
+                *n = n.signum() * n.abs().min(m.abs());
+                true
+            }
+            _ => false,
+        });
+    }
+    if content == Rational::ONE && shared.is_empty() {
+        return None;
+    }
+    let inverse = content.checked_pow(-1)?;
+    let mut inside = Vec::new();
+    for (coefficient, factors) in &split {
+        let without = factors.iter().map(|factor| {
+            let (base, n) = factor.base_and_exponent();
+            let taken = shared.get(&base).copied().unwrap_or(0);
+            base.pow(n - taken)
+        });
+        inside.push(Expr::product(without.chain([coefficient.checked_mul(inverse)?.into()])));
+    }
+    let outside = shared.into_iter().map(|(base, n)| base.pow(n));
+    Some(Expr::product(outside.chain([content.into(), Expr::add(inside)])))
+}
