@@ -1,0 +1,50 @@
+//! Plots: each is built, then becomes an `<svg>` element, characters for a terminal, or both as a [`crate::Figure`].
+//!
+//! | for | use |
+//! |---|---|
+//! | learning curves, schedules | [`LineChart`] |
+//! | one value a category, with error bars | [`BarChart`] |
+//! | two quantities of many runs | [`ScatterChart`] |
+//! | a matrix of numbers | [`Heatmap`] |
+//! | which entries of matrices are zero | [`MatrixPattern`] |
+//! | which classes are confused | [`ConfusionMatrix`] |
+//! | many small images | [`ImageGrid`] |
+//!
+//! Values that are not finite are never an error: they interrupt a line, leave out a mark, or read as `–`.
+
+mod axis;
+mod bar;
+mod confusion;
+mod frame;
+mod heatmap;
+mod image_grid;
+mod line;
+mod palette;
+mod pattern;
+mod scatter;
+mod svg;
+pub mod terminal;
+
+pub use bar::BarChart;
+pub use confusion::ConfusionMatrix;
+pub use heatmap::Heatmap;
+pub use image_grid::ImageGrid;
+pub use line::LineChart;
+pub use pattern::MatrixPattern;
+pub use scatter::ScatterChart;
+pub use svg::escape;
+
+/// A value in a tooltip: four significant digits, without trailing zeros.
+fn value(value: f64) -> String {
+    let text = crate::format::significant(value, 4);
+    if text.contains('.') && !text.contains('·') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// `text`, or `default` if it is empty.
+fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
+    if text.is_empty() { default } else { text }
+}
