@@ -131,6 +131,14 @@ struct Matrices<'a, T> {
     c: &'a mut [T],
 }
 
+/// `sqrt(r / mean)`, whose product with `sqrt(c)` is `sqrt(v)`.
+///
+/// Keras multiplies first and takes one root. Where a row and a column have no gradient at all (an input and a filter
+/// that are both dead), that product is about 1e-56, which is 0 in `f32`, and 0 / 0 ends the training.
+fn share<T: Stored>(r: T, mean: f64) -> T {
+    T::from_f64((r.to_f64() / mean).sqrt())
+}
+
 impl<T: Stored> Matrices<'_, T> {
     #[inline(always)]
     fn update(self, numbers: Numbers, preparation: Preparation) {
@@ -170,10 +178,10 @@ impl<T: Stored> Matrices<'_, T> {
             let mean = r[stack * rows..][..rows].iter().map(|r| r.to_f64()).sum::<f64>() / rows as f64;
             for row in 0..rows {
                 let at = stack * size + row * columns;
-                let share = T::from_f64(r[stack * rows + row].to_f64() / mean);
+                let share = share(r[stack * rows + row], mean);
                 for (column, &c) in c.iter().enumerate() {
                     let weight = preparation.weight(Scalar(w[at + column])).0;
-                    let u = g(at + column) / (share * c).sqrt();
+                    let u = g(at + column) / (share * c.sqrt());
                     weights += (weight * weight).to_f64();
                     directions += (u * u).to_f64();
                 }
@@ -186,10 +194,10 @@ impl<T: Stored> Matrices<'_, T> {
             let mean = r.iter().map(|r| r.to_f64()).sum::<f64>() / rows as f64;
             for (row, r) in r.iter().enumerate() {
                 let at = stack * size + row * columns;
-                let share = T::from_f64(r.to_f64() / mean);
+                let share = share(*r, mean);
                 for (column, &c) in c.iter().enumerate() {
                     let weight = preparation.weight(Scalar(w[at + column])).0;
-                    w[at + column] = weight - g(at + column) / (share * c).sqrt() * length;
+                    w[at + column] = weight - g(at + column) / (share * c.sqrt()) * length;
                 }
             }
         }
@@ -240,8 +248,11 @@ fn matrix_on_tensors(numbers: Numbers, target: &mut Target<'_>) -> Result<()> {
     let r = follow(&r, square.mean(D::Minus1)?)?;
     let c = follow(&c, square.mean(D::Minus2)?)?;
     let share = r.broadcast_div(&r.mean_keepdim(D::Minus1)?)?;
-    let v = share.unsqueeze(D::Minus1)?.broadcast_mul(&c.unsqueeze(D::Minus2)?)?;
-    let u = (g / v.sqrt()?)?;
+    let root = share
+        .sqrt()?
+        .unsqueeze(D::Minus1)?
+        .broadcast_mul(&c.sqrt()?.unsqueeze(D::Minus2)?)?;
+    let u = (g / root)?;
     let mean_square =
         |x: &Tensor| -> Result<f64> { Ok(x.to_dtype(DType::F32)?.sqr()?.mean_all()?.to_scalar::<f32>()?.into()) };
     let length = numbers.length(mean_square(&w)?, mean_square(&u)?);
@@ -322,3 +333,34 @@ pub(super) const DESCRIPTION: Description = Description {
         year: 2018,
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device, Tensor, Var};
+
+    use crate::{Optimizer, Parameter};
+
+    #[test]
+    fn a_dead_row_that_crosses_a_dead_column_stays_where_it_is() {
+        for dtype in [DType::F32, DType::F64] {
+            let var = Var::from_tensor(&Tensor::ones((2, 2), dtype, &Device::Cpu).unwrap()).unwrap();
+            let gradient = Tensor::new(&[[1e-2, 0.0], [0.0, 0.0]], &Device::Cpu)
+                .unwrap()
+                .to_dtype(dtype)
+                .unwrap();
+            let mut adafactor = Optimizer::by_name("adafactor").unwrap();
+            for _ in 0..3 {
+                adafactor
+                    .apply(&[Parameter {
+                        path: "kernel",
+                        var: &var,
+                        gradient: &gradient,
+                    }])
+                    .unwrap();
+            }
+            let w = var.to_dtype(DType::F64).unwrap().to_vec2::<f64>().unwrap();
+            assert!(w[0][0] < 1.0, "{w:?}");
+            assert_eq!((w[0][1], w[1][0], w[1][1]), (1.0, 1.0, 1.0));
+        }
+    }
+}
