@@ -115,11 +115,27 @@ pub fn mnist_cnn() -> Result<ModelSpec> {
 /// # Errors
 /// None that can be caused from outside.
 pub fn mnist_mlp() -> Result<ModelSpec> {
-    Ok(ModelSpec::sequential("mnist_mlp")
-        .input([784])
-        .layer(Dense::new(512).activation(Activation::Relu))
-        .layer(Dense::new(512).activation(Activation::Relu))
-        .layer(Dense::new(10))
+    mlp("mnist_mlp", 784, &[512, 512], 10)
+}
+
+/// A dense network: `inputs`, one layer with rectifiers for each entry of `hidden`, and one logit a class.
+///
+/// ```
+/// let network = models::zoo::mlp("small", 64, &[32], 10)?;
+/// assert_eq!(network.counts().total, (64 + 1) * 32 + (32 + 1) * 10);
+/// # Ok::<(), models::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Spec`] where a size is 0.
+pub fn mlp(name: &str, inputs: u64, hidden: &[usize], classes: usize) -> Result<ModelSpec> {
+    let start = ModelSpec::sequential(name).input([inputs]);
+    let layers = hidden
+        .iter()
+        .map(|&units| Dense::new(units).activation(Activation::Relu));
+    Ok(layers
+        .fold(start, |network, layer| network.layer(layer))
+        .layer(Dense::new(classes))
         .build()?)
 }
 

@@ -18,7 +18,7 @@ pub struct Study {
     pub tuning_seeds: Vec<u64>,
     /// Seeds that the chosen rate and the default rate are measured with.
     pub seeds: Vec<u64>,
-    /// The optimizer that sets the target: the median over its seeds of the best validation accuracy of its tuned run.
+    /// The optimizer that sets the target: the median over its seeds of the validation accuracy at the end of its tuned run.
     pub reference: String,
     /// Trials that run at the same time.
     pub workers: usize,
