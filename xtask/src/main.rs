@@ -1,7 +1,14 @@
 //! The project's own commands: `cargo xtask all` answers the whole exercise sheet, the others do its housework.
 //!
-//! This program is thin on purpose: it depends on nothing that is slow to build, starts `cargo` and `lab` as processes,
-//! and hands on their exit codes. What an exercise does is written in `lab`.
+//! **For** what has to be done around the crates: building `lab` and letting it answer, tests, benches, documentation, the
+//! rules of the house. **Not for** answering anything itself: what an exercise does is written in `lab`, and this program
+//! only starts `cargo` and `lab` as processes and hands on their exit codes, so that it builds in seconds.
+//!
+//! ```console
+//! $ cargo xtask all --quick
+//! $ cargo xtask exercise 3 --data mnist
+//! $ cargo xtask test -p kernels
+//! ```
 
 mod cargo;
 mod page;

@@ -24,8 +24,10 @@ pub struct RowExplanation {
     pub formula: String,
     /// The count in names: `(inputs + 1) × units`.
     pub symbols: String,
-    /// The count in LaTeX.
+    /// The count in figures, in LaTeX: `(1024 + 1) \cdot 2 = 2{,}050`.
     pub latex: String,
+    /// The count in names, in LaTeX: `(\text{inputs} + 1) \cdot \text{units}`.
+    pub latex_symbols: String,
     /// The numbers of the formula with their names and meanings.
     pub terms: Vec<Term>,
     /// The number in the column *Param #*.
@@ -191,6 +193,7 @@ fn explain_row(node: &Node, last: &Node, depth: usize) -> RowExplanation {
         formula: formula.to_string(),
         symbols: formula.symbols(),
         latex: formula.latex(),
+        latex_symbols: formula.latex_symbols(),
         terms: formula.terms(),
         params: formula.value(),
         bytes: bytes.fold(0, u64::saturating_add),

@@ -136,6 +136,15 @@ impl Formula {
         self.expression.write(&|term| term.symbol.clone(), " × ", false)
     }
 
+    /// The formula in names, in LaTeX: `(\text{inputs} + 1) \cdot \text{units}`.
+    pub fn latex_symbols(&self) -> String {
+        let name = |term: &Term| match term.symbol.parse::<u64>() {
+            Ok(number) => number.to_string(),
+            Err(_) => format!(r"\text{{{}}}", term.symbol.replace('_', " ")),
+        };
+        self.expression.write(&name, r" \cdot ", false)
+    }
+
     /// The formula in figures with its result, in LaTeX.
     pub fn latex(&self) -> String {
         let left = self.expression.write(&|term| term.value.to_string(), r" \cdot ", false);

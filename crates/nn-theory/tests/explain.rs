@@ -46,6 +46,7 @@ fn the_first_network_is_retraced() -> Result<(), Error> {
     );
     check(&rows[2], "H02", "(None, 2)", "(2 + 1) × 2 = 6", "(inputs + 1) × units");
     assert_eq!(rows[1].latex, r"(1024 + 1) \cdot 2 = 2{,}050");
+    assert_eq!(rows[1].latex_symbols, r"(\text{inputs} + 1) \cdot \text{units}");
     assert_eq!(rows[1].weights[0], ("kernel".to_owned(), "(1024, 2)".to_owned(), 2048));
     assert_eq!(rows[1].multiply_adds, "1024 × 2 = 2,048");
     let values: Vec<(String, u64)> = rows[1]

@@ -106,7 +106,7 @@ fn formulas() {
         Some("relu(A₃A₂A₁ x + A₃A₂ b₁ + A₃ b₂ + b₃)"),
     );
     let net = lecture_network().with_activation(Activation::named("tanh").unwrap());
-    assert!(net.expansion().reason.contains("tanh(1 + (1)) = 0.964"));
+    assert!(net.expansion().reason.contains("tanh(1 + 1) = 0.964"));
     assert!(!net.verdict().unwrap().good_way);
     assert_eq!(net.cost_table(3).unwrap().rows.len(), 2);
 }

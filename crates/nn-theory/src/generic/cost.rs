@@ -96,6 +96,20 @@ impl Way {
             Self::CollapsedApply => "A x + b alone, already collapsed",
         }
     }
+
+    /// A name of at most 23 characters for the axes of charts.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Self::LayersDense => "layers, dense",
+            Self::LayersSparse => "layers, drawn edges",
+            Self::ExpandedProducts => "expanded, products",
+            Self::ExpandedVectors => "expanded, vectors",
+            Self::ScalarFormula => "expanded, all paths",
+            Self::CollapseDense => "collapse, A x + b",
+            Self::CollapseSparse => "collapse without zeros",
+            Self::CollapsedApply => "A x + b alone",
+        }
+    }
 }
 
 /// One row of the table.

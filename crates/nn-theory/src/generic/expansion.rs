@@ -187,5 +187,7 @@ fn counterexample(name: &str) -> String {
         _ => return String::new(),
     };
     let (whole, parts) = (function(u + v), function(u) + function(v));
-    format!(" For instance {name}({u} + ({v})) = {whole:.3}, but {name}({u}) + {name}({v}) = {parts:.3}.")
+    let sign = if v < 0.0 { "−" } else { "+" };
+    let (alone, size) = (v.to_string().replace('-', "−"), v.abs());
+    format!(" For instance {name}({u} {sign} {size}) = {whole:.3}, but {name}({u}) + {name}({alone}) = {parts:.3}.")
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Network, Result, Way};
+use crate::with_separators;
 
 /// The answer and its reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,7 +63,8 @@ impl Network {
         let mut reasons = vec![format!(
             "Cost for one x: layer by layer {layers} multiplications ({sparse} if only drawn edges are multiplied); the \
              formula with each product multiplied out {products}, term by term as vectors {vectors}, and as a sum over \
-             all paths {scalar}.{}",
+             all paths {}.{}",
+            u64::try_from(scalar).map_or_else(|_| scalar.to_string(), with_separators),
             if products > layers {
                 " The expanded forms compute again what the nested form computes once."
             } else {
@@ -93,9 +95,15 @@ impl Network {
             "Many inputs: A and b can be computed once ({setup} multiplications) and then cost {apply} an input; {pays}. \
              That holds for fixed weights: in training they change every step, and the gradient needs the layers."
         ));
+        let collapsed = self.outputs() * self.inputs() + self.outputs();
+        reasons.push(format!(
+            "Memory: the layers store {} weights and {} biases ({} weights if zeros are left out). The formula needs the \
+             same numbers, since every matrix stands in it, and room for its products; A and b alone are {collapsed} numbers.",
+            totals.entries, totals.biases, totals.edges
+        ));
         reasons.push(
             "Numerics: exactly, all ways give the same y. In floating point each product of matrices rounds again, its \
-             error bound grows with the product |A_L|…|A_1| of absolute values, and where paths cancel the collapsed entries are \
+             error bound grows with the product of the absolute values of all matrices, and where paths cancel the collapsed entries are \
              much smaller than the terms they come from. A sum of terms of both signs loses digits for the same reason; \
              over many layers the product can overflow or underflow where the values of the layers would not."
                 .to_owned(),
