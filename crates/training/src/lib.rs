@@ -49,3 +49,8 @@ pub use history::{EpochRecord, History, StopReason};
 pub use loss::Loss;
 pub use samples::Samples;
 pub use trainer::Trainer;
+
+/// The program of the README is compiled and run with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
