@@ -95,15 +95,15 @@ pub fn scientific(value: f64, decimals: usize) -> String {
     }
 }
 
-/// A fraction of 1 as a percentage.
+/// A fraction of 1 as a percentage. Its spaces do not break, so that a number keeps its sign in a narrow column.
 ///
 /// ```
-/// assert_eq!(report::format::percent(0.8375, 2), "83.75 %");
+/// assert_eq!(report::format::percent(0.8375, 2), "83.75\u{a0}%");
 /// ```
 #[must_use]
 pub fn percent(fraction: f64, decimals: usize) -> String {
     if fraction.is_finite() {
-        format!("{} %", number(fraction * 100.0, decimals))
+        format!("{}\u{a0}%", number(fraction * 100.0, decimals))
     } else {
         MISSING.to_owned()
     }
@@ -112,7 +112,7 @@ pub fn percent(fraction: f64, decimals: usize) -> String {
 /// A fraction of 1 with its interval's half width, as percentages.
 ///
 /// ```
-/// assert_eq!(report::format::percent_plus_minus(0.9512, 0.0061, 1), "95.1 ± 0.6 %");
+/// assert_eq!(report::format::percent_plus_minus(0.9512, 0.0061, 1), "95.1\u{a0}±\u{a0}0.6\u{a0}%");
 /// ```
 #[must_use]
 pub fn percent_plus_minus(fraction: f64, half_width: f64, decimals: usize) -> String {
@@ -123,7 +123,7 @@ pub fn percent_plus_minus(fraction: f64, half_width: f64, decimals: usize) -> St
         return MISSING.to_owned();
     }
     format!(
-        "{} ± {} %",
+        "{}\u{a0}±\u{a0}{}\u{a0}%",
         number(fraction * 100.0, decimals),
         number(half_width * 100.0, decimals)
     )
@@ -132,7 +132,7 @@ pub fn percent_plus_minus(fraction: f64, half_width: f64, decimals: usize) -> St
 /// A fraction of 1 with its interval, as percentages.
 ///
 /// ```
-/// assert_eq!(report::format::percent_interval(0.951, 0.945, 0.957, 1), "95.1 % [94.5, 95.7]");
+/// assert_eq!(report::format::percent_interval(0.951, 0.945, 0.957, 1), "95.1\u{a0}% [94.5, 95.7]");
 /// ```
 #[must_use]
 pub fn percent_interval(fraction: f64, lower: f64, upper: f64, decimals: usize) -> String {

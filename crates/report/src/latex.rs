@@ -1,5 +1,7 @@
 //! LaTeX fragments: MathML for the page, an approximation in Unicode for the terminal.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use math_core::{LatexToMathML, MathCoreConfig, MathDisplay};
 
 use crate::{Error, Result};
@@ -27,9 +29,14 @@ pub fn to_mathml(latex: &str, display: bool, place: &str) -> Result<String> {
     } else {
         MathDisplay::Inline
     };
-    match converter.convert_with_local_state(latex, display) {
-        Ok(converted) => Ok(converted.mathml),
-        Err(reason) => Err(error(reason.to_string())),
+    // math-core 0.7 panics on some fragments (a bare \scriptstyle in a cell of an aligned block); a formula must not
+    // take down the program that computed it.
+    match catch_unwind(AssertUnwindSafe(|| converter.convert_with_local_state(latex, display))) {
+        Ok(Ok(converted)) => Ok(converted.mathml),
+        Ok(Err(reason)) => Err(error(reason.to_string())),
+        Err(_) => Err(error(
+            "the converter cannot handle this combination of commands".to_string(),
+        )),
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Align {
 ///     table.row([name.to_owned(), report::format::percent(accuracy, 1)]);
 /// }
 /// table.note("Mean over 5 seeds.");
-/// assert_eq!(table.rows[1], ["adam", "96.0 %"]);
+/// assert_eq!(table.rows[1], ["adam", "96.0\u{a0}%"]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Table {

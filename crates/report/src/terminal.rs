@@ -279,7 +279,7 @@ fn column_widths(header: &[String], rows: &[Vec<String>], width: usize) -> Optio
     let floors: Vec<usize> = (0..columns)
         .map(|column| {
             cells(column)
-                .flat_map(|cell| cell.split_whitespace())
+                .flat_map(|cell| cell.split(' '))
                 .map(wrap::width)
                 .max()
                 .unwrap_or(1)
