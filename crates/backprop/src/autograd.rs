@@ -136,12 +136,12 @@ pub fn side_by_side(
             let theirs = gradient(&store, name, var)?;
             let size = ours.data().iter().fold(f64::MIN_POSITIVE, |m, g| m.max(g.abs()));
             for (ours, theirs) in ours.data().iter().zip(theirs.data()) {
-                worst_gradient = worst_gradient.max((ours - theirs).abs() / size);
+                worst_gradient = larger(worst_gradient, (ours - theirs).abs() / size);
             }
             let moved = (var.as_tensor() - (tensor(&theirs)? * learning_rate)?)?;
             var.set(&moved)?;
         }
-        worst_loss = worst_loss.max((gradients.loss - loss).abs());
+        worst_loss = larger(worst_loss, (gradients.loss - loss).abs());
         by_hand.push(gradients.loss);
         autograd.push(loss);
         network.step(&gradients, learning_rate);
@@ -153,6 +153,15 @@ pub fn side_by_side(
         worst_gradient_difference: worst_gradient,
         network,
     })
+}
+
+/// The larger number; NaN counts as infinite, where `f64::max` would pass over it.
+fn larger(worst: f64, difference: f64) -> f64 {
+    if difference.is_nan() {
+        f64::INFINITY
+    } else {
+        worst.max(difference)
+    }
 }
 
 fn tensor(matrix: &Matrix) -> Result<Tensor> {

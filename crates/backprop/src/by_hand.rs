@@ -50,6 +50,13 @@ pub struct Forward {
     pub p: Vec<f64>,
 }
 
+impl Forward {
+    /// The class with the largest probability, the first one if several are equal.
+    pub fn class(&self) -> usize {
+        largest(self.p.iter().copied())
+    }
+}
+
 /// The loss and its derivatives by everything on the way back.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Gradients {
@@ -144,6 +151,30 @@ impl Network {
     /// `B`, (classes, hidden).
     pub fn b(&self) -> &Matrix {
         &self.b
+    }
+
+    /// Where two classes are equally probable, for two hidden neurons and two classes: the ends of the line
+    /// `(B_1 − B_2) · v = 0` on the border of the square of all `(v_1, v_2)`, `[−1, 1]²`. Without biases it goes through the
+    /// origin. `None` for a network of another shape, or if the classes have the same weights.
+    ///
+    /// ```
+    /// use backprop::{Matrix, by_hand::Network};
+    /// let network = Network::new(Matrix::new(2, 1, vec![1.0, 2.0])?, Matrix::new(2, 2, vec![1.0, 0.0, 0.0, 2.0])?)?;
+    /// assert_eq!(network.border(), Some([(-1.0, -0.5), (1.0, 0.5)])); // v_1 = 2 v_2
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn border(&self) -> Option<[(f64, f64); 2]> {
+        if (self.b.rows(), self.b.columns()) != (2, 2) {
+            return None;
+        }
+        let difference = |i: usize| self.b.at(0, i) - self.b.at(1, i);
+        let (along, up) = (-difference(1), difference(0));
+        let longest = along.abs().max(up.abs());
+        let sign = if along < 0.0 { -1.0 } else { 1.0 };
+        (longest.is_finite() && longest > 0.0).then(|| {
+            let end = (sign * along / longest, sign * up / longest);
+            [(-end.0, -end.1), end]
+        })
     }
 
     /// From `x` to `p`.
@@ -335,7 +366,7 @@ impl Network {
         for (x, &label) in samples.inputs.chunks(self.a.columns()).zip(samples.labels) {
             let forward = self.forward(x)?;
             loss -= forward.log_p[label] / 2.0;
-            right += usize::from(largest(forward.p.iter().copied()) == label);
+            right += usize::from(forward.class() == label);
         }
         let n = samples.labels.len().max(1) as f64;
         Ok(Epoch {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::autograd::CandleNetwork;
 use crate::by_hand::Network;
 use crate::dual::{self, Dual};
-use crate::error::Result;
+use crate::error::{Result, shape};
 use crate::finite_difference;
 use crate::matrix::Matrix;
 use crate::tape::Tape;
@@ -49,8 +49,8 @@ pub struct FiveWays {
 
 /// Computes `∂L/∂A` and `∂L/∂B` of one sample by formula, tape, dual numbers, finite differences and candle.
 ///
-/// Each entry's error is relative to the *terms* that the formula adds up for it, `½ Σ_k (p_k Σy + |y_k|) |B_ki| |x_j|`
-/// for `A`: where those cancel to something tiny, the digits lost are lost for every method.
+/// An entry's error is relative to the *terms* that the formula adds up, `½ Σ_k (p_k Σy + |y_k|) |B_ki| |x_j|` for `A`, at
+/// the entry where they are largest: where those cancel to something tiny, the digits lost are lost for every method.
 ///
 /// ```
 /// use backprop::{Matrix, check::five_ways};
@@ -68,15 +68,6 @@ pub struct FiveWays {
 pub fn five_ways(a: &Matrix, b: &Matrix, x: &[f64], y: &[f64]) -> Result<FiveWays> {
     let network = Network::new(a.clone(), b.clone())?;
     let formula = network.gradients(x, y)?;
-    let p = network.forward(x)?.p;
-
-    let sum_y: f64 = y.iter().map(|y| y.abs()).sum();
-    let dz: Vec<f64> = p.iter().zip(y).map(|(p, y)| (p * sum_y + y.abs()) / 2.0).collect();
-    let scale_b = dz.iter().fold(0.0, |m: f64, dz| m.max(*dz));
-    let column = |i: usize| dz.iter().enumerate().map(|(k, dz)| dz * b.at(k, i).abs()).sum::<f64>();
-    let x_max = x.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-    let scale_a = (0..b.columns()).map(column).fold(0.0, f64::max) * x_max;
-
     let methods = [
         (
             "formula",
@@ -104,7 +95,7 @@ pub fn five_ways(a: &Matrix, b: &Matrix, x: &[f64], y: &[f64]) -> Result<FiveWay
     ];
     let mut rows = Vec::new();
     for (method, how, tolerance, (a, b)) in methods {
-        let (worst_a, worst_b) = (worst(&a, &formula.a, scale_a), worst(&b, &formula.b, scale_b));
+        let (worst_a, worst_b) = errors(&network, x, y, &a, &b)?;
         let agrees = worst_a <= tolerance && worst_b <= tolerance;
         rows.push(Row {
             method,
@@ -123,6 +114,42 @@ pub fn five_ways(a: &Matrix, b: &Matrix, x: &[f64], y: &[f64]) -> Result<FiveWay
         rows,
         agrees,
     })
+}
+
+/// The worst relative errors of gradients from elsewhere, `∂L/∂A` and `∂L/∂B`, compared with the derived formulas on the
+/// scale of [`five_ways`].
+///
+/// ```
+/// use backprop::{Matrix, by_hand::Network, check::errors};
+/// let network = Network::new(Matrix::column(&[0.5]), Matrix::column(&[1.0, -1.0]))?;
+/// let ours = network.gradients(&[2.0], &[1.0, 0.0])?;
+/// assert_eq!(errors(&network, &[2.0], &[1.0, 0.0], &ours.a, &ours.b)?, (0.0, 0.0));
+/// let doubled = ours.a.map(|g| 2.0 * g);
+/// assert!(errors(&network, &[2.0], &[1.0, 0.0], &doubled, &ours.b)?.0 > 0.01);
+/// # Ok::<(), backprop::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`Network::gradients`]; [`Error::Shape`](crate::Error::Shape) for gradients of another shape than the weights.
+pub fn errors(network: &Network, x: &[f64], y: &[f64], a: &Matrix, b: &Matrix) -> Result<(f64, f64)> {
+    let formula = network.gradients(x, y)?;
+    let p = network.forward(x)?.p;
+    for (name, found, expected) in [("dL/dA", a, &formula.a), ("dL/dB", b, &formula.b)] {
+        if found.shape() != expected.shape() {
+            return Err(shape(name, expected.shape(), found.shape()));
+        }
+    }
+    let sum_y: f64 = y.iter().map(|y| y.abs()).sum();
+    let dz: Vec<f64> = p.iter().zip(y).map(|(p, y)| (p * sum_y + y.abs()) / 2.0).collect();
+    let scale_b = dz.iter().fold(0.0, |m: f64, dz| m.max(*dz));
+    let weights = network.b();
+    let column = |i: usize| {
+        let terms = dz.iter().enumerate().map(|(k, dz)| dz * weights.at(k, i).abs());
+        terms.sum::<f64>()
+    };
+    let x_max = x.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+    let scale_a = (0..weights.columns()).map(column).fold(0.0, f64::max) * x_max;
+    Ok((worst(a, &formula.a, scale_a), worst(b, &formula.b, scale_b)))
 }
 
 /// The largest difference of two entries relative to the larger of them and the scale; NaN counts as infinite.

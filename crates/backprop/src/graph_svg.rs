@@ -6,7 +6,7 @@ use crate::by_hand::Network;
 use crate::error::Result;
 
 /// How many numbers of a quantity are printed at most; of more, one less is shown and the rest counted.
-const SHOWN: usize = 4;
+const SHOWN: usize = 3;
 
 /// Draws `x → A → v → B → z → p → L` with the value that each edge carries above it and the gradient that comes back
 /// along it below, as an SVG that follows the reader's light or dark mode.
@@ -58,8 +58,8 @@ pub fn graph_svg(network: &Network, x: &[f64], y: &[f64]) -> Result<String> {
     let weights = [(1, "A", a, &back.a), (2, "B", b, &back.b)];
 
     const LEFT: usize = 20;
-    const BOX: usize = 136;
-    const GAP: usize = 190;
+    const BOX: usize = 110;
+    const GAP: usize = 104;
     const PITCH: usize = BOX + GAP;
     let width = 2 * LEFT + nodes.len() * BOX + (nodes.len() - 1) * GAP;
     let mut svg = String::new();
@@ -78,7 +78,7 @@ pub fn graph_svg(network: &Network, x: &[f64], y: &[f64]) -> Result<String> {
         short(back.loss)
     ));
     line(format_args!(
-        "<style>\n.backprop-graph {{ --ink: #1c2430; --paper: #f4f6fa; --value: #0b57a4; --gradient: #a8320b; font: 13px system-ui, sans-serif; }}\n@media (prefers-color-scheme: dark) {{ .backprop-graph {{ --ink: #e6eaf2; --paper: #222a36; --value: #7db8f5; --gradient: #ffa37d; }} }}\n.backprop-graph text {{ fill: var(--ink); text-anchor: middle; }}\n.backprop-graph rect {{ fill: var(--paper); stroke: var(--ink); }}\n.backprop-graph .value {{ fill: var(--value); }} .backprop-graph .gradient {{ fill: var(--gradient); }}\n.backprop-graph line.value {{ stroke: var(--value); }} .backprop-graph line.gradient {{ stroke: var(--gradient); stroke-dasharray: 5 3; }}\n.backprop-graph .small {{ font-size: 11px; }}\n</style>"
+        "<style>\n.backprop-graph {{ --ink: #1c2430; --paper: #f4f6fa; --value: #0b57a4; --gradient: #a8320b; font: 14px system-ui, sans-serif; }}\n@media (prefers-color-scheme: dark) {{ .backprop-graph {{ --ink: #e6eaf2; --paper: #222a36; --value: #7db8f5; --gradient: #ffa37d; }} }}\n.backprop-graph text {{ fill: var(--ink); text-anchor: middle; }}\n.backprop-graph rect {{ fill: var(--paper); stroke: var(--ink); }}\n.backprop-graph .value {{ fill: var(--value); }} .backprop-graph .gradient {{ fill: var(--gradient); }}\n.backprop-graph line.value {{ stroke: var(--value); }} .backprop-graph line.gradient {{ stroke: var(--gradient); stroke-dasharray: 5 3; }}\n.backprop-graph .small {{ font-size: 13.5px; }}\n</style>"
     ));
     line(format_args!(
         r##"<defs><marker id="backprop-forward" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto" class="backprop-graph"><path class="value" d="M0 0 L8 4 L0 8 z"/></marker><marker id="backprop-back" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto" class="backprop-graph"><path class="gradient" d="M0 0 L8 4 L0 8 z"/></marker></defs>"##

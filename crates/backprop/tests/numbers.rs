@@ -241,7 +241,7 @@ fn the_picture_names_every_quantity_and_stays_small_for_1024_inputs() {
         "∂L/∂x = (",
         "∂L/∂p = (",
         "2x1024 weights",
-        "+1021",
+        "+1022",
         "<title",
         "<desc",
     ] {

@@ -362,3 +362,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn extreme_exponents_and_sizes_neither_overflow_nor_exhaust_memory() {
+    let power = Expr::from(Symbol::new("x", [])).pow(i32::MIN);
+    assert_eq!(power.to_unicode(), "x⁻²¹⁴⁷⁴⁸³⁶⁴⁸");
+    assert_eq!(power.to_latex(), "x^{-2147483648}");
+    let range = Range::new("n");
+    let k = range.index("k");
+    let sum = Expr::sum(&k, Symbol::new("y", [k.clone()]).into());
+    assert_eq!(simplify(&sum, &nothing().size(&range, u32::MAX)).unwrap(), sum);
+}
+
+/// What the page's converter to MathML demands: no `$` within `\text`, no empty last line, style changes in a group.
+#[test]
+fn a_chain_of_equations_is_plain_latex() {
+    for part in derivations().unwrap().all() {
+        let latex = part.to_latex();
+        assert!(!latex.contains('$') && !latex.contains("\\\\\n\\end"), "{latex}");
+        assert_eq!(latex.matches("{\\scriptstyle ").count(), part.steps.len(), "{latex}");
+    }
+}

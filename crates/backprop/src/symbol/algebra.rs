@@ -105,7 +105,7 @@ const EQUAL_INDICES: Rule = Rule {
 };
 
 const RECOGNISE: Rule = Rule {
-    name: "recognise the definition",
+    name: "put the name back",
     sentence: "The right-hand side of a definition appears; its short name is put back.",
     apply: recognise,
 };

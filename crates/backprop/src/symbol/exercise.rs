@@ -56,26 +56,28 @@ impl Derivation {
         text
     }
 
-    /// The chain of equations as one LaTeX `aligned` block.
+    /// The chain of equations as one LaTeX `aligned` block, with the rules in small letters beside it.
     pub fn to_latex(&self) -> String {
-        let mut text = format!("\\begin{{aligned}}\n{}", self.start.to_latex());
-        for step in &self.steps {
-            text += &format!(
-                " &= {} && \\text{{{}}} \\\\\n",
+        let line = |step: &Step| {
+            format!(
+                " &= {} && {{\\scriptstyle {}}}",
                 step.after.to_latex(),
                 latex_words(step.rule)
-            );
-        }
-        if self.steps.is_empty() {
-            text += "\n";
-        }
-        text + "\\end{aligned}"
+            )
+        };
+        let lines: Vec<String> = self.steps.iter().map(line).collect();
+        format!(
+            "\\begin{{aligned}}\n{}{}\n\\end{{aligned}}",
+            self.start.to_latex(),
+            lines.join(" \\\\\n")
+        )
     }
 }
 
-/// A rule's name in LaTeX's text mode, where δ and Σ need math.
+/// A rule's name in LaTeX's text mode, with δ and Σ in math between the words (`$` within text is not known everywhere).
 fn latex_words(words: &str) -> String {
-    words.replace('δ', "$\\delta$").replace('Σ', "$\\Sigma$")
+    let words = words.replace('δ', r"}\delta\text{").replace('Σ', r"}\Sigma\text{");
+    format!("\\text{{{words}}}").replace(r"\text{}", "")
 }
 
 /// The letters of the exercise.
@@ -257,7 +259,7 @@ pub fn derivations() -> Result<Derivations> {
         &given,
     )?;
     let softmax = answer(
-        "softmax by a logit",
+        "On the way to (b): softmax by a logit",
         "How does one probability change with one logit? Every probability depends on every logit through the common denominator.",
         by(&s.p(&k), &s.z(&i)),
         &given,
@@ -288,7 +290,7 @@ pub fn derivations() -> Result<Derivations> {
         &given,
     )?;
     let b_weights = answer(
-        "the loss by a weight of the output layer",
+        "From (b) and (c): the loss by a weight of the output layer",
         "What do (b) and (c) say together: how does the loss change with one weight of B?",
         by(&loss, &s.b(&i, &j)),
         &given,
@@ -359,7 +361,7 @@ fn two_classes(s: &Letters) -> Result<Derivation> {
         .condition(s.y(&second).into(), rest(s.y(&first)))
         .condition(s.p(&second).into(), rest(s.p(&first)));
     answer(
-        "two classes: the second form of the loss",
+        "Two classes: the second form of the loss",
         "With y₁ + y₂ = 1 and p₁ + p₂ = 1, is the loss the binary cross-entropy of the first class?",
         s.loss_of_probabilities(),
         &known,

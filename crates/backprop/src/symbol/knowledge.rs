@@ -76,7 +76,8 @@ impl Knowledge {
         self
     }
 
-    /// A range has this many elements, so that sums over it can be written out.
+    /// A range has this many elements, so that sums over it can be written out (those that would become longer than a
+    /// million nodes stay as they are).
     pub fn size(mut self, range: &Range, elements: u32) -> Self {
         self.sizes.insert(range.clone(), elements);
         self
@@ -176,12 +177,19 @@ pub(crate) fn instantiate(e: &Expr, from: &[&Index], to: &[&Index]) -> Option<Ex
     Some(e)
 }
 
-/// Every element of a finite range put in for the running index of a sum, added up.
+/// The nodes that a sum may have when it is written out. The limits of a derivation are looked at between its steps, so a
+/// single step must not run out of memory.
+const WRITTEN_OUT: u64 = 1_000_000;
+
+/// Every element of a finite range put in for the running index of a sum, added up. `None` where that gets too long.
 pub(crate) fn written_out(sum: &Expr, elements: u32, depth: u32) -> Option<Expr> {
     let Node::Sum { index, .. } = sum.node() else {
         return None;
     };
     let (opened, body) = sum.open(depth)?;
+    if u64::from(elements).saturating_mul(body.size() as u64) > WRITTEN_OUT {
+        return None;
+    }
     Some(Expr::add(
         (1..=elements).map(|number| body.with_index(&opened, &index.range.element(number))),
     ))

@@ -83,7 +83,8 @@ impl Writer {
                 let text = self.function(*f, argument, depth);
                 self.bracket(text, place == Place::Base)
             }
-            Node::Power(base, n @ 1..) => {
+            // A denominator has the exponent −n, which i32::MIN does not have; it is written as a power.
+            Node::Power(base, n @ (1.. | i32::MIN)) => {
                 let base = self.at(base, Place::Base, depth);
                 if self.latex {
                     format!("{base}^{{{n}}}")
@@ -357,7 +358,10 @@ fn closed(argument: &Expr) -> bool {
 fn superscript(n: i32) -> String {
     n.to_string()
         .chars()
-        .map(|c| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(c as usize - '0' as usize).unwrap_or(c))
+        .map(|c| match c.to_digit(10) {
+            Some(digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(digit as usize).unwrap_or(c),
+            None => '⁻',
+        })
         .collect()
 }
 

@@ -21,7 +21,7 @@ pub(crate) const DIFFERENTIATION: &[Rule] = &[
         apply: constant,
     },
     Rule {
-        name: "independent components",
+        name: "Kronecker's δ",
         sentence: "The components are independent variables: the derivative of one by another is Kronecker's δ, 1 where the indices agree and 0 elsewhere.",
         apply: component,
     },
