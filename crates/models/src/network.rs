@@ -53,6 +53,8 @@ pub struct Network {
     weights: IndexMap<String, Weight>,
     /// For every node of the description, the weights of its layer: (name in the layer, index in `weights`).
     of_node: Vec<Vec<(String, usize)>>,
+    /// For every node, whether its layer trains.
+    trains: Vec<bool>,
     device: Device,
     dtype: DType,
 }
@@ -72,9 +74,20 @@ impl Network {
                 limit: MAX_PARAMETERS,
             });
         }
+        let declared = spec.weights();
+        let mut of_node = Vec::with_capacity(spec.nodes().len());
+        for node in spec.nodes() {
+            layers::check(node)?;
+            of_node.push(own_weights(&declared, &node.name));
+        }
+        let trains = spec
+            .nodes()
+            .iter()
+            .map(|node| node.trainable && spec.trainable())
+            .collect();
         let stream = Stream::new(seed).op("initializer");
         let mut weights = IndexMap::new();
-        for weight in spec.weights() {
+        for weight in declared {
             let shape: Vec<usize> = weight.shape.iter().map(|&size| size as usize).collect();
             let values = initial_values(&weight.initializer, &weight.path, &shape, stream.layer(&weight.path))?;
             let tensor = Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?;
@@ -88,16 +101,11 @@ impl Network {
                 },
             );
         }
-        let declared = spec.weights();
-        let mut of_node = Vec::with_capacity(spec.nodes().len());
-        for node in spec.nodes() {
-            layers::check(node)?;
-            of_node.push(own_weights(&declared, &node.name));
-        }
         Ok(Network {
             spec,
             weights,
             of_node,
+            trains,
             device: device.clone(),
             dtype,
         })
@@ -177,18 +185,27 @@ impl Network {
 
     /// Whether training may change the weights of a layer (or the one weight) at this path.
     ///
+    /// A batch normalisation that does not train computes with its moving statistics and leaves them alone, as in Keras;
+    /// in one that trains they stay what the layer itself keeps, not what an optimizer changes.
+    ///
     /// # Errors
     /// [`Error::UnknownWeight`] where nothing has this path.
     pub fn set_trainable(&mut self, path: &str, trainable: bool) -> Result<()> {
         let below = format!("{path}/");
         let mut found = false;
-        for weight in self
-            .weights
-            .values_mut()
-            .filter(|weight| weight.path == path || weight.path.starts_with(&below))
-        {
-            weight.trainable = trainable;
-            found = true;
+        for (index, node) in self.spec.nodes().iter().enumerate() {
+            if node.name == path {
+                self.trains[index] = trainable;
+            }
+            for (name, weight) in &self.of_node[index] {
+                let Some((_, weight)) = self.weights.get_index_mut(*weight) else {
+                    continue;
+                };
+                if weight.path == path || weight.path.starts_with(&below) {
+                    weight.trainable = trainable && !layers::is_statistic(&node.layer, name);
+                    found = true;
+                }
+            }
         }
         if found {
             return Ok(());
@@ -259,7 +276,7 @@ impl Network {
             }
             let arguments: Vec<Tensor> = node.inputs.iter().filter_map(|&input| values[input].clone()).collect();
             let weights = LayerWeights::new(&self.of_node[index], &self.weights);
-            values[index] = Some(layers::forward(node, &weights, &arguments, mode)?);
+            values[index] = Some(layers::forward(node, self.trains[index], &weights, &arguments, mode)?);
             for &input in &node.inputs {
                 uses[input] -= 1;
                 if uses[input] == 0 {

@@ -72,6 +72,24 @@ impl<'a> LayerWeights<'a> {
     }
 }
 
+/// For the message of a refused activation: the names of [`kernels::Activation`].
+const RUNNABLE_ACTIVATIONS: &str = "linear, relu, relu6, leaky_relu, tanh, sigmoid, hard_sigmoid, elu, selu, gelu, silu, \
+                                    softplus, softsign, exponential, mish, softmax or log_softmax";
+
+fn activation_of(layer: &Layer) -> Option<nn_theory::Activation> {
+    match layer {
+        Layer::Dense(layer) => Some(layer.activation),
+        Layer::Conv2D(layer) => Some(layer.activation),
+        Layer::Activation(layer) => Some(layer.activation),
+        _ => None,
+    }
+}
+
+/// Whether a weight holds statistics that the layer itself keeps; training never changes it, whatever its flags.
+pub(crate) fn is_statistic(layer: &Layer, weight: &str) -> bool {
+    matches!(layer, Layer::BatchNormalization(_)) && matches!(weight, "moving_mean" | "moving_variance")
+}
+
 /// Refuses a layer that cannot be run, before anything is computed.
 pub(crate) fn check(node: &Node) -> Result<()> {
     let refused = |option: &'static str, found: String, expected: &'static str| {
@@ -109,15 +127,32 @@ pub(crate) fn check(node: &Node) -> Result<()> {
         Layer::Dropout(dropout) if dropout.noise_shape.is_some() => {
             refused("noise_shape", format!("{:?}", dropout.noise_shape), "no noise_shape")
         }
-        Layer::Softmax(softmax) if softmax.axis != serde_json::json!(-1) => {
-            refused("axis", softmax.axis.to_string(), "axis -1")
+        Layer::Softmax(softmax)
+            if activation::softmax_axis(softmax, node.output_shape.0.len()).is_none_or(|a| a == 0) =>
+        {
+            refused(
+                "axis",
+                softmax.axis.to_string(),
+                "one axis of the input other than the batch",
+            )
         }
-        _ => Ok(()),
+        layer => match activation_of(layer).filter(|&function| activation::kernel(function).is_err()) {
+            Some(function) => refused("activation", function.to_string(), RUNNABLE_ACTIVATIONS),
+            None => Ok(()),
+        },
     }
 }
 
 /// What a node computes from its inputs.
-pub(crate) fn forward(node: &Node, weights: &LayerWeights<'_>, inputs: &[Tensor], mode: Mode) -> Result<Tensor> {
+///
+/// A layer that is not `trainable` is told so, because one that keeps statistics then leaves them alone.
+pub(crate) fn forward(
+    node: &Node,
+    trainable: bool,
+    weights: &LayerWeights<'_>,
+    inputs: &[Tensor],
+    mode: Mode,
+) -> Result<Tensor> {
     let name = &node.name;
     let compute = |source: kernels::Error| Error::Compute {
         layer: name.clone(),
@@ -142,8 +177,8 @@ pub(crate) fn forward(node: &Node, weights: &LayerWeights<'_>, inputs: &[Tensor]
         Layer::Activation(layer) => activation::forward(layer.activation, first),
         Layer::ReLU(layer) => activation::relu(layer, first),
         Layer::LeakyReLU(layer) => activation::leaky_relu(layer.negative_slope, first),
-        Layer::Softmax(_) => kernels::softmax(first),
-        Layer::BatchNormalization(layer) => normalization::batch(layer, weights, first, node.trainable, mode),
+        Layer::Softmax(layer) => activation::softmax(layer, first),
+        Layer::BatchNormalization(layer) => normalization::batch(layer, weights, first, trainable, mode),
         Layer::ZeroPadding2D(layer) => reshaping::zero_padding(layer, first),
         Layer::Add(_) => merging::add(inputs),
         Layer::Concatenate(layer) => merging::concatenate(layer, inputs),
