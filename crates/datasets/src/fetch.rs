@@ -153,7 +153,7 @@ impl Fetcher {
 }
 
 /// Whether a file, or what it is unpacked to, is there.
-fn is_complete(set: &KnownSet, file: &KnownFile, folder: &Path) -> bool {
+pub(crate) fn is_complete(set: &KnownSet, file: &KnownFile, folder: &Path) -> bool {
     if !file.members.is_empty() {
         let there = |end| move |member: &&str| folder.join(format!("{member}{end}")).is_file();
         return file

@@ -60,6 +60,7 @@ mod images;
 mod load;
 mod mat5;
 mod mnist;
+mod presence;
 mod progress;
 mod stratified;
 #[cfg(test)]
@@ -75,6 +76,7 @@ pub use fetch::{Fetcher, fetch};
 pub use image_folder::{Color, FolderOptions, load_folder};
 pub use images::Images;
 pub use load::load;
+pub use presence::{Presence, presence};
 pub use progress::{Progress, Silent};
 pub use stratified::every_fifth;
 pub use verify::{FileReport, FileState, Verification, verify};

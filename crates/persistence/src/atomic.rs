@@ -1,24 +1,34 @@
 //! Writing a file so that a crash leaves the old one or the new one, never half of one.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use crate::{Error, Result};
 
 /// Writes `bytes` to a temporary file beside `path`, syncs it, renames it, and syncs the folder.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |source| Error::Write {
+    let failed = |source: io::Error| Error::Write {
         path: path.to_path_buf(),
-        source,
+        // tempfile adds the temporary name, which says nothing to the reader
+        source: if source.raw_os_error().is_none() {
+            source.kind().into()
+        } else {
+            source
+        },
     };
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let mut file = tempfile::Builder::new()
-        .prefix(".saving-")
-        .tempfile_in(folder)
-        .map_err(failed)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".saving-");
+    #[cfg(unix)]
+    {
+        // Temporary files are private; a model is an ordinary file, so it gets what the umask leaves of rw-rw-rw-.
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(folder).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;

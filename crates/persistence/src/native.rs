@@ -58,6 +58,9 @@ pub struct TrainingState {
     /// The augmentation pipeline in its text form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<String>,
+    /// Name (or folder) of the data set that is learnt from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
     /// Share of the training samples that is held out.
     #[serde(default)]
     pub validation_split: f64,

@@ -68,7 +68,7 @@ pub trait Callback {
 /// The quantity is the validation loss where there is one, else the training loss.
 #[derive(Debug, Default)]
 pub struct EarlyStopping {
-    /// Epochs without improvement that are tolerated.
+    /// Epochs in a row without improvement after which training ends; 0 is as good as 1, as in Keras.
     pub patience: usize,
     /// Improvements smaller than this do not count.
     pub min_delta: f64,
@@ -93,7 +93,8 @@ impl EarlyStopping {
 impl Callback for EarlyStopping {
     fn on_epoch_end(&mut self, epoch: &mut EpochEnd<'_>) -> Result<Control> {
         let value = epoch.record.val_loss.unwrap_or(epoch.record.loss);
-        if self.best.is_none_or(|best| value < best - self.min_delta) {
+        // A value that is not a number improves nothing and must not become the one to beat.
+        if !value.is_nan() && self.best.is_none_or(|best| value < best - self.min_delta) {
             self.best = Some(value);
             self.waited = 0;
             if self.restore_best_weights {
@@ -102,7 +103,7 @@ impl Callback for EarlyStopping {
             return Ok(Control::Continue);
         }
         self.waited += 1;
-        Ok(if self.waited > self.patience {
+        Ok(if self.waited >= self.patience {
             Control::Stop
         } else {
             Control::Continue

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::Device;
+use candle_core::{DType, Device};
 use models::Network;
 use optimizers::Optimizer;
 use persistence::{Contents, Metadata, Precision, TrainingState};
@@ -43,7 +43,12 @@ impl Callback for Checkpoint {
             optimizer: Some(epoch.optimizer),
             metadata: &self.metadata,
         };
-        persistence::save(&self.path, &contents, Precision::F32)?;
+        // Training goes on to the same bits only from weights that were not rounded.
+        let precision = match contents.network.dtype() {
+            DType::F64 => Precision::F64,
+            _ => Precision::F32,
+        };
+        persistence::save(&self.path, &contents, precision)?;
         Ok(Control::Continue)
     }
 }

@@ -38,6 +38,7 @@ mod error;
 mod evaluate;
 mod history;
 mod loss;
+mod per_class;
 mod samples;
 mod trainer;
 
@@ -47,6 +48,7 @@ pub use error::{Error, Result};
 pub use evaluate::{Evaluation, evaluate, predict};
 pub use history::{EpochRecord, History, StopReason};
 pub use loss::Loss;
+pub use per_class::ClassFigures;
 pub use samples::Samples;
 pub use trainer::Trainer;
 

@@ -32,10 +32,11 @@ impl Samples {
     /// # Errors
     /// [`Error::Lengths`] where the inputs are not `labels.len()` times the shape.
     pub fn new(inputs: Vec<f32>, shape: Vec<usize>, labels: Vec<u32>) -> Result<Self> {
-        let size = shape.iter().product::<usize>().max(1);
-        if !inputs.len().is_multiple_of(size) || inputs.len() / size != labels.len() {
+        // A size beyond what can be counted is one that no inputs have.
+        let size = shape.iter().try_fold(1usize, |size, &axis| size.checked_mul(axis));
+        if size.and_then(|size| size.checked_mul(labels.len())) != Some(inputs.len()) {
             return Err(Error::Lengths {
-                inputs: inputs.len() / size,
+                inputs: inputs.len() / size.unwrap_or(usize::MAX).max(1),
                 labels: labels.len(),
             });
         }

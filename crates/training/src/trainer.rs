@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use augmentation::Pipeline;
-use candle_core::DType;
+use candle_core::{DType, Tensor};
 use kernels::random::Stream;
 use models::{Mode, Network};
 use optimizers::{Optimizer, Parameter};
@@ -116,6 +116,9 @@ impl<'a> Trainer<'a> {
     }
 
     /// A flag that ends training after the step in progress (set by a Ctrl-C handler).
+    ///
+    /// Weights and optimizer then go back to where they stood after the last whole epoch, so that they belong to the
+    /// history and training can be resumed from them; a copy of both is kept for that.
     pub fn interrupt(mut self, flag: &'a AtomicBool) -> Self {
         self.interrupt = Some(flag);
         self
@@ -139,7 +142,14 @@ impl<'a> Trainer<'a> {
         self.history.stopped = StopReason::Finished;
         for epoch in self.history.epochs.len()..self.epochs {
             let started = Instant::now();
+            let start = match self.interrupt {
+                Some(_) => Some(Start::of(network, optimizer)?),
+                None => None,
+            };
             let Some((loss, accuracy)) = self.epoch(epoch, network, optimizer, samples)? else {
+                if let Some(start) = start {
+                    start.restore(network, optimizer)?;
+                }
                 self.history.stopped = StopReason::Interrupted;
                 break;
             };
@@ -223,6 +233,9 @@ impl<'a> Trainer<'a> {
         let steps = samples.len().div_ceil(self.batch_size);
         let (mut total, mut right, mut seen) = (0.0, 0usize, 0usize);
         for (step, batch) in order.chunks(self.batch_size).enumerate() {
+            if self.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+                return Ok(None);
+            }
             let mut rows = samples.rows(batch);
             if let Some(pipeline) = self.augment {
                 let &[height, width, channels] = samples.shape() else {
@@ -268,11 +281,34 @@ impl<'a> Trainer<'a> {
             self.callbacks
                 .iter_mut()
                 .for_each(|callback| callback.on_step_end(&progress));
-            if self.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
-                return Ok(None);
-            }
         }
         Ok(Some((total / seen as f64, right as f64 / seen as f64)))
+    }
+}
+
+/// Weights and optimizer at the start of an epoch.
+struct Start {
+    weights: Vec<(String, Tensor)>,
+    optimizer: Vec<(String, Tensor)>,
+}
+
+impl Start {
+    fn of(network: &Network, optimizer: &mut Optimizer) -> Result<Self> {
+        let trained = network.weights().filter(|weight| weight.trainable);
+        let variables: Vec<_> = trained.map(|weight| (weight.path.as_str(), &weight.var)).collect();
+        // Without it the state before the first step would be that of no parameters, which cannot be brought back later.
+        optimizer.build_state(&variables)?;
+        Ok(Start {
+            weights: network.snapshot()?,
+            optimizer: optimizer.state()?,
+        })
+    }
+
+    fn restore(self, network: &mut Network, optimizer: &mut Optimizer) -> Result<()> {
+        for (path, value) in &self.weights {
+            network.set_weight(path, value)?;
+        }
+        Ok(optimizer.load_state(&self.optimizer)?)
     }
 }
 

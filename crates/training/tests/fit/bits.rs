@@ -1,0 +1,174 @@
+//! The same bits whatever happens in between: a new process, an interruption, other threads.
+
+use crate::problems::{PIPELINE, bits, digits, network, plane, plane_network, specs, state};
+use augmentation::Pipeline;
+use candle_core::{DType, Device};
+use models::zoo;
+use optimizers::Optimizer;
+use persistence::{Metadata, TrainingState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use training::{Callback, Checkpoint, Loss, StepEnd, StopReason, Trainer, evaluate, resume};
+
+fn metadata() -> Metadata {
+    Metadata {
+        training: Some(TrainingState {
+            seed: 7,
+            batch_size: 16,
+            augment: Some(PIPELINE.to_string()),
+            ..TrainingState::default()
+        }),
+        ..Metadata::default()
+    }
+}
+
+#[test]
+fn resumed_training_equals_training_that_never_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = Pipeline::parse(PIPELINE).unwrap();
+    for (spec, dtype, name) in specs()
+        .into_iter()
+        .flat_map(|spec| [(spec.clone(), DType::F32, "adam"), (spec, DType::F64, "sgd_momentum")])
+    {
+        let path = folder.path().join("checkpoint.safetensors");
+        let mut whole = network(spec.clone(), dtype);
+        let samples = digits(&whole, 70);
+        let (train, validation) = samples.split(0.2, 1).unwrap();
+        let images = train.shape().len() == 3;
+        let trainer = |epochs| {
+            let trainer = Trainer::new()
+                .epochs(epochs)
+                .batch_size(16)
+                .seed(7)
+                .validation_data(&validation);
+            if images { trainer.augment(&pipeline) } else { trainer }
+        };
+        let mut optimizer = Optimizer::by_name(name).unwrap();
+        let history = trainer(4).fit(&mut whole, &mut optimizer, &train).unwrap();
+        assert_eq!(history.epochs.len(), 4);
+
+        let mut first = network(spec, dtype);
+        let mut checkpoint = Checkpoint::new(&path, metadata());
+        let mut started = Optimizer::by_name(name).unwrap();
+        trainer(2)
+            .callback(&mut checkpoint)
+            .fit(&mut first, &mut started, &train)
+            .unwrap();
+        let mut back = resume(&path, &Device::Cpu).unwrap();
+        assert_eq!(back.history.epochs, history.epochs[..2]);
+        assert_eq!((back.state.seed, back.state.batch_size), (7, 16));
+        assert_eq!(back.network.dtype(), dtype);
+        let resumed = trainer(4)
+            .resume(back.history)
+            .fit(&mut back.network, &mut back.optimizer, &train)
+            .unwrap();
+        assert_eq!(resumed.epochs, history.epochs, "{name} {dtype:?}");
+        assert_eq!(bits(&back.network), bits(&whole), "{name} {dtype:?}");
+        assert_eq!(state(&back.optimizer), state(&optimizer), "{name} {dtype:?}");
+    }
+}
+
+/// Raises a flag at a step.
+struct InterruptAt<'a>(usize, usize, &'a AtomicBool);
+
+impl Callback for InterruptAt<'_> {
+    fn on_step_end(&mut self, step: &StepEnd) {
+        if (step.epoch, step.step) == (self.0, self.1) {
+            self.2.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_epoch_leaves_nothing_behind() {
+    fn trainer<'a>(pipeline: &'a Pipeline, epochs: usize) -> Trainer<'a> {
+        Trainer::new().epochs(epochs).batch_size(16).seed(3).augment(pipeline)
+    }
+
+    let pipeline = Pipeline::parse(PIPELINE).unwrap();
+    let spec = zoo::digits_cnn().unwrap();
+    let mut whole = network(spec.clone(), DType::F32);
+    let samples = digits(&whole, 60);
+    let mut optimizer = Optimizer::by_name("adam").unwrap();
+    let history = trainer(&pipeline, 3).fit(&mut whole, &mut optimizer, &samples).unwrap();
+    // In the first epoch, in the middle of one, and at the last step of one (which is then complete).
+    for (epoch, step, complete) in [(1, 2, 0), (2, 1, 1), (2, 4, 2)] {
+        let flag = AtomicBool::new(false);
+        let mut stop = InterruptAt(epoch, step, &flag);
+        let mut half = network(spec.clone(), DType::F32);
+        let mut adam = Optimizer::by_name("adam").unwrap();
+        let interrupted = trainer(&pipeline, 3)
+            .interrupt(&flag)
+            .callback(&mut stop)
+            .fit(&mut half, &mut adam, &samples)
+            .unwrap();
+        assert_eq!(interrupted.stopped, StopReason::Interrupted);
+        assert_eq!(interrupted.epochs, history.epochs[..complete]);
+        assert_eq!(interrupted.seconds.len(), complete);
+        assert_eq!(adam.iterations(), 4 * complete as u64);
+        // The network and the optimizer belong to that history.
+        let resumed = trainer(&pipeline, 3)
+            .resume(interrupted)
+            .fit(&mut half, &mut adam, &samples)
+            .unwrap();
+        assert_eq!(
+            (resumed.stopped, &resumed.epochs),
+            (StopReason::Finished, &history.epochs)
+        );
+        assert_eq!(bits(&half), bits(&whole), "epoch {epoch}, step {step}");
+        assert_eq!(state(&adam), state(&optimizer));
+    }
+}
+
+#[test]
+fn a_flag_that_is_set_before_training_ends_it_before_the_first_step() {
+    let mut network = plane_network();
+    let before = bits(&network);
+    let flag = AtomicBool::new(true);
+    let mut sgd = Optimizer::by_name("sgd").unwrap();
+    let history = Trainer::new()
+        .interrupt(&flag)
+        .fit(&mut network, &mut sgd, &plane(10))
+        .unwrap();
+    assert_eq!((history.epochs.len(), history.stopped), (0, StopReason::Interrupted));
+    assert_eq!(bits(&network), before);
+    assert_eq!(sgd.iterations(), 0);
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let pipeline = Pipeline::parse(PIPELINE).unwrap();
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut network = network(zoo::digits_cnn().unwrap(), DType::F32);
+            let samples = digits(&network, 100);
+            let mut adam = Optimizer::by_name("adam").unwrap();
+            let trainer = Trainer::new()
+                .epochs(2)
+                .seed(1)
+                .augment(&pipeline)
+                .validation_data(&samples);
+            let history = trainer.fit(&mut network, &mut adam, &samples).unwrap();
+            let evaluation = evaluate(&network, &samples, Loss::default(), 33).unwrap();
+            (history.epochs, bits(&network), state(&adam), evaluation)
+        })
+    };
+    assert!(run(1) == run(4), "1 and 4 threads give other bits");
+}
+
+#[test]
+fn another_seed_gives_another_training_and_the_same_seed_the_same() {
+    let run = |seed| {
+        let mut network = network(zoo::digits_cnn().unwrap(), DType::F32);
+        let samples = digits(&network, 40);
+        let mut adam = Optimizer::by_name("adam").unwrap();
+        Trainer::new()
+            .seed(seed)
+            .batch_size(8)
+            .fit(&mut network, &mut adam, &samples)
+            .unwrap();
+        bits(&network)
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
