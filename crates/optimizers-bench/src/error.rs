@@ -19,6 +19,20 @@ pub enum Error {
         /// What was given.
         found: f64,
     },
+    /// The optimizer that sets the target is not in the study.
+    #[error("the reference '{found}' is not among the optimizers of the study; use one of: {known}")]
+    Reference {
+        /// What was given.
+        found: String,
+        /// The optimizers of the study.
+        known: String,
+    },
+    /// A seed would decide on a learning rate and then measure it.
+    #[error("the seed {seed} is used for tuning and for measuring; give the study other seeds for one of them")]
+    SeedReused {
+        /// The seed.
+        seed: u64,
+    },
     /// Too few values for a statistic.
     #[error("an interval needs at least two values, found {found}; run the study with more seeds")]
     TooFew {

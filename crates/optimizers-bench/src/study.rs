@@ -87,6 +87,7 @@ pub fn run(
 ) -> Result<Vec<Outcome>> {
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
     let outcomes: Mutex<Vec<Option<Result<Outcome>>>> = Mutex::new(trials.iter().map(|_| None).collect());
     let work = || -> Result<()> {
         // candle and gemm split large products over the current pool; here the trials are what is split.
@@ -94,14 +95,23 @@ pub fn run(
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(trial) = trials.get(index) else { return Ok(()) };
-            if interrupt.load(Ordering::Relaxed) {
+            if interrupt.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
                 return Ok(());
             }
             let outcome = pool.install(|| attempt(task, trial, interrupt));
+            let finished = match &outcome {
+                Ok(_) => Some(done.fetch_add(1, Ordering::Relaxed) + 1),
+                Err(_) => {
+                    failed.store(true, Ordering::Relaxed);
+                    None
+                }
+            };
             if let Ok(mut slots) = outcomes.lock() {
                 slots[index] = Some(outcome);
             }
-            on_trial(done.fetch_add(1, Ordering::Relaxed) + 1, trials.len());
+            if let Some(finished) = finished {
+                on_trial(finished, trials.len());
+            }
         }
     };
     std::thread::scope(|scope| {
@@ -119,9 +129,14 @@ pub fn run(
         done: done.load(Ordering::Relaxed),
         runs: trials.len(),
     };
+    // Trials are begun in their order, so the first that failed comes before all that were not run because of it.
     finished
         .into_iter()
-        .map(|slot| slot.unwrap_or_else(|| Err(interrupted())))
+        .map(|slot| match slot {
+            // A trial knows that it was interrupted, not how many were finished.
+            None | Some(Err(Error::Interrupted { .. })) => Err(interrupted()),
+            Some(outcome) => outcome,
+        })
         .collect()
 }
 
@@ -150,27 +165,35 @@ fn attempt(task: &Task, trial: &Trial, interrupt: &AtomicBool) -> Result<Outcome
         Ok(history) => {
             let test = evaluate(&network, &task.test, Default::default(), 256).map_err(failed)?;
             let last = history.last();
+            let validation_loss = last.and_then(|record| record.val_loss).filter(|loss| loss.is_finite());
+            if validation_loss.is_none() {
+                // The last step of all led beyond what is finite; no later step could notice.
+                return Ok(diverged(trial, history.epochs, &network));
+            }
             Ok(Outcome {
                 trial: trial.clone(),
                 test_accuracy: test.accuracy,
                 validation_accuracy: last.and_then(|record| record.val_accuracy).unwrap_or_default(),
-                validation_loss: last.and_then(|record| record.val_loss).filter(|loss| loss.is_finite()),
+                validation_loss,
                 epochs: history.epochs,
                 diverged: false,
             })
         }
-        Err(training::Error::NonFiniteLoss { .. }) => {
-            let classes = network.output_shape().last().copied().unwrap_or(1).max(1);
-            Ok(Outcome {
-                trial: trial.clone(),
-                epochs: curve.0,
-                test_accuracy: 1.0 / classes as f64,
-                validation_accuracy: 1.0 / classes as f64,
-                validation_loss: None,
-                diverged: true,
-            })
-        }
+        Err(training::Error::NonFiniteLoss { .. }) => Ok(diverged(trial, curve.0, &network)),
         Err(error) => Err(failed(error)),
+    }
+}
+
+/// What a network without finite weights is worth: guessing.
+fn diverged(trial: &Trial, epochs: Vec<EpochRecord>, network: &Network) -> Outcome {
+    let classes = network.output_shape().last().copied().unwrap_or(1).max(1);
+    Outcome {
+        trial: trial.clone(),
+        epochs,
+        test_accuracy: 1.0 / classes as f64,
+        validation_accuracy: 1.0 / classes as f64,
+        validation_loss: None,
+        diverged: true,
     }
 }
 

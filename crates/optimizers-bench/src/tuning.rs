@@ -79,20 +79,26 @@ impl Study {
     /// Runs the study: first the grid with the tuning seeds, then the chosen and the default rate with the other seeds.
     ///
     /// # Errors
-    /// [`Error::Empty`] or [`Error::LearningRate`] for a study that cannot be run, [`Error::TooFew`] for a single seed,
-    /// [`Error::Interrupted`] where the flag was set.
+    /// [`Error::Empty`], [`Error::LearningRate`], [`Error::Reference`] or [`Error::SeedReused`] for a study that cannot be
+    /// run, [`Error::TooFew`] for a single seed, [`Error::Interrupted`] where the flag was set.
     pub fn compare(&self, task: &Task, interrupt: &AtomicBool, on_trial: &OnTrial<'_>) -> Result<Comparison> {
         self.check()?;
+        if task.epochs == 0 {
+            return Err(Error::Empty { what: "epoch" });
+        }
         let defaults = self.default_rates()?;
         let tuning = self.trials(&self.tuning_seeds, |_| self.learning_rates.clone());
         let measured = self.seeds.len() * self.optimizers.len() * 2;
         let runs = tuning.len() + measured;
-        let tuned = run(task, &tuning, self.workers, interrupt, &|done, _| on_trial(done, runs))?;
+        let tuned = run(task, &tuning, self.workers, interrupt, &|done, _| on_trial(done, runs));
+        let tuned = tuned.map_err(|error| of_study(error, 0, runs))?;
         let chosen: Vec<f64> = self.optimizers.iter().map(|name| self.choose(name, &tuned)).collect();
         let finals = self.trials(&self.seeds, |i| vec![chosen[i], defaults[i]]);
+        let before = tuning.len();
         let outcomes = run(task, &finals, self.workers, interrupt, &|done, _| {
-            on_trial(tuning.len() + done, runs)
-        })?;
+            on_trial(before + done, runs)
+        });
+        let outcomes = outcomes.map_err(|error| of_study(error, before, runs))?;
         self.stand(&chosen, &defaults, &tuned, &outcomes, runs)
     }
 
@@ -109,6 +115,15 @@ impl Study {
             return Err(Error::TooFew {
                 found: self.seeds.len(),
             });
+        }
+        if !self.optimizers.contains(&self.reference) {
+            return Err(Error::Reference {
+                found: self.reference.clone(),
+                known: self.optimizers.join(", "),
+            });
+        }
+        if let Some(&seed) = self.tuning_seeds.iter().find(|seed| self.seeds.contains(seed)) {
+            return Err(Error::SeedReused { seed });
         }
         match self
             .learning_rates
@@ -225,13 +240,19 @@ impl Study {
             .iter()
             .position(|name| *name == self.reference)
             .unwrap_or(0);
-        let best = |run: &Outcome| {
-            run.epochs
-                .iter()
-                .filter_map(|record| record.val_accuracy)
-                .reduce(f64::max)
-        };
-        median(&tuned(index).iter().map(best).collect::<Vec<_>>()).unwrap_or(1.0)
+        let ends: Vec<Option<f64>> = tuned(index).iter().map(|run| Some(run.validation_accuracy)).collect();
+        median(&ends).unwrap_or(1.0)
+    }
+}
+
+/// An interruption of one part of the study, counted in all of its runs.
+fn of_study(error: Error, before: usize, runs: usize) -> Error {
+    match error {
+        Error::Interrupted { done, .. } => Error::Interrupted {
+            done: before + done,
+            runs,
+        },
+        error => error,
     }
 }
 
