@@ -1,7 +1,9 @@
 //! What can go wrong between a model and its file.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::Precision;
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -52,8 +54,8 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// The checksum of the tensors is not the one in the header.
-    #[error("{}: the tensors have the SHA-256 {found}, the header says {expected}; the file was changed or damaged", .path.display())]
+    /// The checksum of the file is not the one in its header.
+    #[error("{}: the file has the SHA-256 {found}, its header says {expected}; it was changed or damaged, use another copy", .path.display())]
     Checksum {
         /// The file.
         path: PathBuf,
@@ -131,16 +133,71 @@ pub enum Error {
         /// Its format.
         found: String,
     },
+    /// A weight is too large for the number format it is to be saved in.
+    #[error("the weight '{weight}' holds {value:e}, for which {precision} has no number; save in another precision")]
+    Overflow {
+        /// Path of the weight.
+        weight: String,
+        /// The number.
+        value: f64,
+        /// The number format.
+        precision: Precision,
+    },
+    /// A weight has a name that the format needs for itself.
+    #[error("the weight '{weight}' has a name that the file format uses itself; give its layer another name")]
+    ReservedName {
+        /// Path of the weight.
+        weight: String,
+    },
+    /// What the file describes cannot be made; the source says why.
+    #[error("{}: {source}", .path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<Error>,
+    },
     /// The described model cannot be run.
     #[error(transparent)]
-    Model(#[from] models::Error),
+    Model(Box<models::Error>),
     /// The described model is wrong.
     #[error(transparent)]
-    Spec(#[from] nn_theory::Error),
+    Spec(Box<nn_theory::Error>),
     /// The state of the optimizer cannot be restored.
     #[error(transparent)]
-    Optimizer(#[from] optimizers::Error),
+    Optimizer(Box<optimizers::Error>),
     /// candle refused an operation.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+impl Error {
+    /// Says which file an error of another crate is about; errors that say it already stay as they are.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Error::Model(_) | Error::Spec(_) | Error::Optimizer(_) | Error::Candle(_) => Error::Content {
+                path: path.to_path_buf(),
+                source: Box::new(self),
+            },
+            other => other,
+        }
+    }
+}
+
+impl From<models::Error> for Error {
+    fn from(error: models::Error) -> Self {
+        Error::Model(Box::new(error))
+    }
+}
+
+impl From<nn_theory::Error> for Error {
+    fn from(error: nn_theory::Error) -> Self {
+        Error::Spec(Box::new(error))
+    }
+}
+
+impl From<optimizers::Error> for Error {
+    fn from(error: optimizers::Error) -> Self {
+        Error::Optimizer(Box::new(error))
+    }
 }

@@ -28,10 +28,15 @@
 //! ```
 
 mod atomic;
+mod compare;
+mod container;
 mod error;
+mod inspect;
 mod native;
 mod precision;
 
+pub use compare::{Difference, weight_differences};
 pub use error::{Error, Result};
+pub use inspect::{Inspection, StoredTensor, inspect};
 pub use native::{Contents, MAX_BYTES, Metadata, SavedModel, TrainingState, VERSION, load, save, to_bytes};
 pub use precision::Precision;

@@ -7,13 +7,13 @@
 //! |---|---|
 //! | `format`, `version` | `candle-lab`, `1` |
 //! | `model` | the description as Keras JSON |
-//! | `sha256` | of all tensor bytes in the order of their names |
 //! | `precision` | number format of the weights in the file |
-//! | `optimizer` | class and configuration of the optimizer (JSON), where its state is kept |
 //! | `metadata` | classes and state of the training (JSON) |
+//! | `optimizer` | class and configuration of the optimizer (JSON), where its state is kept |
+//! | `trainable` | weights that are frozen or thawed against what the description says (JSON), where there are any |
+//! | `sha256` | of the whole file with 64 zeros in the place of this checksum |
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -22,10 +22,10 @@ use candle_core::{DType, Device, Tensor};
 use models::Network;
 use nn_theory::ModelSpec;
 use optimizers::Optimizer;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::container::{self, Container, RawTensor, shorten};
 use crate::{Error, Precision, Result, atomic};
 
 /// Version of the format that is written and read.
@@ -35,7 +35,8 @@ pub const VERSION: u32 = 1;
 pub const MAX_BYTES: u64 = 2 << 30;
 
 const FORMAT: &str = "candle-lab";
-const OPTIMIZER: &str = "@optimizer/";
+/// Prefix of the tensors that are the optimizer's state.
+pub(crate) const OPTIMIZER: &str = "@optimizer/";
 
 /// What is known of a model besides its weights.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -120,17 +121,25 @@ pub fn save(path: &Path, contents: &Contents<'_>, precision: Precision) -> Resul
     Ok(bytes.len() as u64)
 }
 
-/// The file that [`save`] writes.
+/// The file that [`save`] writes: a function of the contents, the same bytes every time.
 ///
 /// # Errors
-/// [`Error::Candle`] where the weights cannot be brought to the CPU.
+/// [`Error::Overflow`] where the precision has no number as large as a weight, [`Error::ReservedName`] where a weight has
+/// a name of the format's own, [`Error::Candle`] where the weights cannot be brought to the CPU.
 pub fn to_bytes(contents: &Contents<'_>, precision: Precision) -> Result<Vec<u8>> {
-    let mut tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
-    for weight in contents.network.weights() {
+    let network = contents.network;
+    let mut tensors = BTreeMap::new();
+    for weight in network.weights() {
+        if weight.path.starts_with(OPTIMIZER) || weight.path == "__metadata__" {
+            return Err(Error::ReservedName {
+                weight: weight.path.clone(),
+            });
+        }
         let value = weight.var.as_tensor().to_dtype(precision.dtype())?;
+        check_range(&weight.path, weight.var.as_tensor(), &value, precision)?;
         tensors.insert(weight.path.clone(), raw(&value)?);
     }
-    let mut metadata: BTreeMap<String, String> = BTreeMap::new();
+    let mut texts = BTreeMap::new();
     if let Some(optimizer) = contents.optimizer {
         for (name, value) in optimizer.state()? {
             tensors.insert(format!("{OPTIMIZER}{name}"), raw(&value)?);
@@ -139,26 +148,48 @@ pub fn to_bytes(contents: &Contents<'_>, precision: Precision) -> Result<Vec<u8>
             class_name: optimizer.class().to_string(),
             config: optimizer.config(),
         };
-        metadata.insert("optimizer".to_string(), json_text(&description));
+        texts.insert("optimizer", json_text(&description));
     }
-    metadata.insert("format".to_string(), FORMAT.to_string());
-    metadata.insert("version".to_string(), VERSION.to_string());
-    metadata.insert("model".to_string(), contents.network.spec().to_keras_json());
-    metadata.insert("precision".to_string(), json_text(&precision));
-    metadata.insert("metadata".to_string(), json_text(contents.metadata));
-    metadata.insert(
-        "sha256".to_string(),
-        checksum(tensors.values().map(|(_, _, bytes)| bytes.as_slice())),
-    );
-    let views = tensors.iter().map(|(name, (dtype, shape, bytes))| {
-        TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
-    });
-    let views = views
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(candle_core::Error::wrap)?;
-    // safetensors writes the metadata in the order of a hash map; the file is a function of its contents all the same
-    // where there is one order only.
-    Ok(safetensors::serialize(views, Some(metadata.into_iter().collect())).map_err(candle_core::Error::wrap)?)
+    let declared: BTreeMap<String, bool> = declared_trainable(network.spec());
+    let changed: BTreeMap<&str, bool> = network
+        .weights()
+        .filter(|weight| declared.get(&weight.path) != Some(&weight.trainable))
+        .map(|weight| (weight.path.as_str(), weight.trainable))
+        .collect();
+    if !changed.is_empty() {
+        texts.insert("trainable", json_text(&changed));
+    }
+    texts.insert("format", FORMAT.to_string());
+    texts.insert("version", VERSION.to_string());
+    texts.insert("model", network.spec().to_keras_json());
+    texts.insert("precision", json_text(&precision));
+    texts.insert("metadata", json_text(contents.metadata));
+    let texts = texts.into_iter().map(|(key, text)| (key.to_string(), text)).collect();
+    Ok(container::write(&tensors, texts))
+}
+
+fn declared_trainable(spec: &ModelSpec) -> BTreeMap<String, bool> {
+    spec.weights()
+        .into_iter()
+        .map(|weight| (weight.path, weight.trainable))
+        .collect()
+}
+
+/// A finite weight must not become infinite on the way to disk.
+fn check_range(path: &str, value: &Tensor, rounded: &Tensor, precision: Precision) -> Result<()> {
+    let numbers = |tensor: &Tensor| tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>();
+    let lost = numbers(value)?
+        .into_iter()
+        .zip(numbers(rounded)?)
+        .find(|(value, rounded)| value.is_finite() && !rounded.is_finite());
+    match lost {
+        None => Ok(()),
+        Some((value, _)) => Err(Error::Overflow {
+            weight: path.to_string(),
+            value,
+            precision,
+        }),
+    }
 }
 
 /// Loads a model that [`save`] wrote, as float32 on `device` (float64 where the file has that).
@@ -167,59 +198,30 @@ pub fn to_bytes(contents: &Contents<'_>, precision: Precision) -> Result<Vec<u8>
 /// One that says what is wrong with the file: see [`Error`]. Nothing is executed, and no more memory is used than a few
 /// times the size of the file.
 pub fn load(path: &Path, device: &Device) -> Result<SavedModel> {
-    from_bytes(path, &read(path)?, device)
+    from_bytes(path, &read(path)?, device).map_err(|error| error.in_file(path))
 }
 
 fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<SavedModel> {
-    let damaged = |reason: String| Error::Damaged {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(error.to_string()))?;
-    let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
-    let texts: BTreeMap<&str, &str> = header
-        .metadata()
-        .iter()
-        .flatten()
-        .map(|(key, value)| (key.as_str(), value.as_str()))
-        .collect();
-    let text = |key: &'static str| {
-        texts.get(key).copied().ok_or(Error::NoModel {
-            path: path.to_path_buf(),
-            key,
-        })
-    };
-    if text("format")? != FORMAT {
+    let file = Container::read(path, bytes)?;
+    if file.text(path, "format")? != FORMAT {
         return Err(Error::NoModel {
             path: path.to_path_buf(),
             key: "format",
         });
     }
-    if text("version")? != VERSION.to_string() {
+    let version = file.text(path, "version")?;
+    if version != VERSION.to_string() {
         return Err(Error::Version {
             path: path.to_path_buf(),
-            found: shorten(text("version")?),
+            found: shorten(version),
             expected: VERSION,
         });
     }
-    let mut names: Vec<&str> = file.names().into_iter().collect();
-    names.sort_unstable();
-    let views = names.iter().map(|name| file.tensor(name).map(|view| (*name, view)));
-    let views: Vec<(&str, TensorView<'_>)> = views
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|error| damaged(error.to_string()))?;
-    let (expected, found) = (text("sha256")?, checksum(views.iter().map(|(_, view)| view.data())));
-    if expected != found {
-        return Err(Error::Checksum {
-            path: path.to_path_buf(),
-            expected: shorten(expected),
-            found,
-        });
-    }
-    let precision: Precision = parse(path, "precision", text("precision")?)?;
-    let metadata: Metadata = parse(path, "metadata", text("metadata")?)?;
-    let spec = ModelSpec::from_keras_json(text("model")?)?;
-    check_tensors(path, &spec, &views)?;
+    file.verify(path, bytes)?;
+    let precision: Precision = parse(path, "precision", file.text(path, "precision")?)?;
+    let metadata: Metadata = parse(path, "metadata", file.text(path, "metadata")?)?;
+    let spec = ModelSpec::from_keras_json(file.text(path, "model")?)?;
+    check_tensors(path, &spec, &file)?;
     let dtype = if precision == Precision::F64 {
         DType::F64
     } else {
@@ -227,21 +229,23 @@ fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<SavedModel> 
     };
     let mut network = Network::new(spec, 0, device, dtype)?;
     let mut state = Vec::new();
-    for (name, view) in &views {
+    for (name, view) in &file.tensors {
         let tensor = tensor(path, name, view, device)?;
         match name.strip_prefix(OPTIMIZER) {
             Some(name) => state.push((name.to_string(), tensor)),
+            None if !tensor.dtype().is_float() => return Err(number_format(path, name, view)),
             None => network.set_weight(name, &tensor)?,
         }
     }
-    let optimizer = match texts.get("optimizer") {
-        None => None,
-        Some(config) => {
-            let description: OptimizerDescription = parse(path, "optimizer", config)?;
-            let mut optimizer = Optimizer::from_config(&description.class_name, &description.config)?;
-            optimizer.load_state(&state)?;
-            Some(optimizer)
+    if let Some(text) = file.texts.get("trainable") {
+        let changed: BTreeMap<String, bool> = parse(path, "trainable", text)?;
+        for (weight, trainable) in changed {
+            network.set_trainable(&weight, trainable)?;
         }
+    }
+    let optimizer = match file.texts.get("optimizer") {
+        None => None,
+        Some(text) => Some(restore_optimizer(path, text, state, &network)?),
     };
     Ok(SavedModel {
         network,
@@ -251,14 +255,52 @@ fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<SavedModel> 
     })
 }
 
+/// The optimizer with its state, which must belong to the network's weights.
+fn restore_optimizer(path: &Path, text: &str, state: Vec<(String, Tensor)>, network: &Network) -> Result<Optimizer> {
+    let description: OptimizerDescription = parse(path, "optimizer", text)?;
+    let mut optimizer = Optimizer::from_config(&description.class_name, &description.config)?;
+    let mut owners = BTreeMap::new();
+    let mut converted = Vec::with_capacity(state.len());
+    for (name, tensor) in state {
+        // `path/slot` belongs to a weight; a name without a slash to the optimizer as a whole.
+        let Some((owner, _)) = name.rsplit_once('/') else {
+            converted.push((name, tensor));
+            continue;
+        };
+        let Some(weight) = network.weight(owner) else {
+            return Err(Error::ExtraTensor {
+                path: path.to_path_buf(),
+                tensor: shorten(&format!("{OPTIMIZER}{name}")),
+            });
+        };
+        owners.insert(owner.to_string(), &weight.var);
+        // A network of float64 that was saved in less comes back as float32, and its optimizer with it.
+        let tensor = if tensor.dtype().is_float() {
+            tensor.to_dtype(network.dtype())?
+        } else {
+            tensor
+        };
+        converted.push((name, tensor));
+    }
+    optimizer.load_state(&converted)?;
+    let owners: Vec<_> = owners.iter().map(|(path, var)| (path.as_str(), *var)).collect();
+    optimizer.build_state(&owners)?;
+    Ok(optimizer)
+}
+
 /// Every weight is there once with its shape, and nothing else but the optimizer's state.
-fn check_tensors(path: &Path, spec: &ModelSpec, views: &[(&str, TensorView<'_>)]) -> Result<()> {
+fn check_tensors(path: &Path, spec: &ModelSpec, file: &Container<'_>) -> Result<()> {
+    let has_optimizer = file.texts.contains_key("optimizer");
     let mut expected: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for weight in spec.weights() {
         expected.insert(weight.path, weight.shape.iter().map(|&size| size as usize).collect());
     }
-    for (name, view) in views.iter().filter(|(name, _)| !name.starts_with(OPTIMIZER)) {
-        match expected.remove(*name) {
+    let weights = file
+        .tensors
+        .iter()
+        .filter(|(name, _)| !(has_optimizer && name.starts_with(OPTIMIZER)));
+    for (name, view) in weights {
+        match expected.remove(name) {
             None => {
                 return Err(Error::ExtraTensor {
                     path: path.to_path_buf(),
@@ -291,8 +333,15 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
         path: path.to_path_buf(),
         source,
     };
-    let file = File::open(path).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len();
+    // Asked before the file is opened: opening a pipe would wait for its other end.
+    let about = std::fs::metadata(path).map_err(failed)?;
+    if !about.is_file() {
+        return Err(failed(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "it is a folder or a device, not a file",
+        )));
+    }
+    let size = about.len();
     if size > MAX_BYTES {
         return Err(Error::TooLarge {
             path: path.to_path_buf(),
@@ -301,6 +350,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
         });
     }
     let mut bytes = Vec::with_capacity(size as usize);
+    let file = File::open(path).map_err(failed)?;
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }
@@ -313,19 +363,21 @@ fn tensor(path: &Path, name: &str, view: &TensorView<'_>, device: &Device) -> Re
         Dtype::F64 => DType::F64,
         Dtype::I64 => DType::I64,
         Dtype::U32 => DType::U32,
-        other => {
-            return Err(Error::NumberFormat {
-                path: path.to_path_buf(),
-                tensor: shorten(name),
-                found: format!("{other:?}"),
-            });
-        }
+        _ => return Err(number_format(path, name, view)),
     };
     Ok(Tensor::from_raw_buffer(view.data(), dtype, view.shape(), device)?)
 }
 
+fn number_format(path: &Path, name: &str, view: &TensorView<'_>) -> Error {
+    Error::NumberFormat {
+        path: path.to_path_buf(),
+        tensor: shorten(name),
+        found: view.dtype().to_string(),
+    }
+}
+
 /// Number format, shape and little-endian bytes of a tensor.
-fn raw(tensor: &Tensor) -> Result<(Dtype, Vec<usize>, Vec<u8>)> {
+fn raw(tensor: &Tensor) -> Result<RawTensor> {
     let flat = tensor.to_device(&Device::Cpu)?.flatten_all()?;
     fn bytes<T: Copy, const N: usize>(values: Vec<T>, to: impl Fn(T) -> [u8; N]) -> Vec<u8> {
         values.into_iter().flat_map(to).collect()
@@ -344,16 +396,10 @@ fn raw(tensor: &Tensor) -> Result<(Dtype, Vec<usize>, Vec<u8>)> {
             bytes(flat.to_dtype(DType::F32)?.to_vec1::<f32>()?, f32::to_le_bytes),
         ),
     };
-    Ok((dtype, tensor.dims().to_vec(), bytes))
-}
-
-fn checksum<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
-    let mut hash = Sha256::new();
-    parts.for_each(|part| hash.update(part));
-    hash.finalize().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
+    Ok(RawTensor {
+        dtype,
+        shape: tensor.dims().to_vec(),
+        bytes,
     })
 }
 
@@ -368,9 +414,4 @@ fn parse<'a, T: Deserialize<'a>>(path: &Path, key: &'static str, text: &'a str) 
         key,
         reason: error.to_string(),
     })
-}
-
-/// At most 60 characters of a text that came from a file.
-fn shorten(text: &str) -> String {
-    text.chars().take(60).collect()
 }

@@ -33,6 +33,22 @@ impl Precision {
         }
     }
 
+    /// The largest relative error of rounding to this format, where numbers are neither too large nor too small for it:
+    /// half of the distance from 1 to the next number.
+    ///
+    /// ```
+    /// assert_eq!(persistence::Precision::F16.unit_roundoff(), 2f64.powi(-11));
+    /// ```
+    pub fn unit_roundoff(self) -> f64 {
+        let fraction_bits = match self {
+            Precision::Bf16 => 7,
+            Precision::F16 => 10,
+            Precision::F32 => 23,
+            Precision::F64 => 52,
+        };
+        2f64.powi(-(fraction_bits + 1))
+    }
+
     pub(crate) fn dtype(self) -> DType {
         match self {
             Precision::Bf16 => DType::BF16,
