@@ -33,11 +33,13 @@
 //! ```
 
 mod error;
+mod side_by_side;
 mod statistics;
 mod study;
 mod tuning;
 
 pub use error::{Error, Result};
+pub use side_by_side::side_by_side;
 pub use statistics::{Interval, median};
 pub use study::{OnTrial, Outcome, Task, Trial, run};
 pub use tuning::{Comparison, Standing, Study, log_grid};

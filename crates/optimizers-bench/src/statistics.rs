@@ -1,5 +1,7 @@
 //! Means with intervals.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -54,6 +56,48 @@ impl Interval {
             upper: mean + margin,
             values: n,
         })
+    }
+
+    /// Student's interval of the mean of the differences `after - before` of pairs.
+    ///
+    /// Pairs that share what else varies (here: the seed, so the initial weights and the order of the batches) have
+    /// differences that vary less than the values do, so a smaller effect can be seen than by comparing two intervals.
+    ///
+    /// ```
+    /// use optimizers_bench::Interval;
+    ///
+    /// let pairs = [(0.90, 0.92), (0.80, 0.83), (0.85, 0.86)]; // (before, after)
+    /// let gain = Interval::paired(&pairs, 0.95)?;
+    /// assert!((gain.mean - 0.02).abs() < 1e-12);
+    /// # Ok::<(), optimizers_bench::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::TooFew`] for fewer than two pairs.
+    pub fn paired(pairs: &[(f64, f64)], confidence: f64) -> Result<Self> {
+        let differences: Vec<f64> = pairs.iter().map(|(before, after)| after - before).collect();
+        Interval::student(&differences, confidence)
+    }
+
+    /// Where the interval lies: `Greater` where all of it is above `value`, `Less` where all of it is below, `Equal`
+    /// where it covers `value`, so that it does not tell.
+    ///
+    /// ```
+    /// use std::cmp::Ordering;
+    /// use optimizers_bench::Interval;
+    ///
+    /// assert_eq!(Interval::student(&[0.1, 0.12, 0.11], 0.95)?.side_of(0.0), Ordering::Greater);
+    /// assert_eq!(Interval::student(&[0.1, -0.12, 0.11], 0.95)?.side_of(0.0), Ordering::Equal);
+    /// # Ok::<(), optimizers_bench::Error>(())
+    /// ```
+    pub fn side_of(&self, value: f64) -> Ordering {
+        if self.lower > value {
+            Ordering::Greater
+        } else if self.upper < value {
+            Ordering::Less
+        } else {
+            Ordering::Equal
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! A study: optimizers on one task, tuned with the same budget, compared over seeds.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use candle_core::{DType, Device};
@@ -10,7 +9,7 @@ use optimizers::Optimizer;
 use serde::{Deserialize, Serialize};
 use training::{EpochRecord, Samples, StopReason, Trainer, evaluate};
 
-use crate::{Error, Result};
+use crate::{Error, Result, side_by_side};
 
 /// What every optimizer is asked to do.
 pub struct Task {
@@ -85,59 +84,23 @@ pub fn run(
     interrupt: &AtomicBool,
     on_trial: &OnTrial<'_>,
 ) -> Result<Vec<Outcome>> {
-    let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
-    let outcomes: Mutex<Vec<Option<Result<Outcome>>>> = Mutex::new(trials.iter().map(|_| None).collect());
-    let work = || -> Result<()> {
-        // candle and gemm split large products over the current pool; here the trials are what is split.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(trial) = trials.get(index) else { return Ok(()) };
-            if interrupt.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            let outcome = pool.install(|| attempt(task, trial, interrupt));
-            let finished = match &outcome {
-                Ok(_) => Some(done.fetch_add(1, Ordering::Relaxed) + 1),
-                Err(_) => {
-                    failed.store(true, Ordering::Relaxed);
-                    None
-                }
-            };
-            if let Ok(mut slots) = outcomes.lock() {
-                slots[index] = Some(outcome);
-            }
-            if let Some(finished) = finished {
-                on_trial(finished, trials.len());
-            }
-        }
+    let count = |finished: usize, runs: usize| {
+        // Two threads may report in the other order than they counted.
+        done.fetch_max(finished, Ordering::Relaxed);
+        on_trial(finished, runs);
     };
-    std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..workers.clamp(1, trials.len().max(1)))
-            .map(|_| scope.spawn(work))
-            .collect();
-        // A thread that panicked has left an empty slot, which is reported below.
-        handles
-            .into_iter()
-            .filter_map(|handle| handle.join().ok())
-            .collect::<Result<Vec<()>>>()
-    })?;
-    let finished = outcomes.into_inner().unwrap_or_default();
-    let interrupted = || Error::Interrupted {
-        done: done.load(Ordering::Relaxed),
-        runs: trials.len(),
-    };
-    // Trials are begun in their order, so the first that failed comes before all that were not run because of it.
-    finished
-        .into_iter()
-        .map(|slot| match slot {
-            // A trial knows that it was interrupted, not how many were finished.
-            None | Some(Err(Error::Interrupted { .. })) => Err(interrupted()),
-            Some(outcome) => outcome,
-        })
-        .collect()
+    let outcomes = side_by_side(trials.len(), workers, interrupt, &count, |index| {
+        attempt(task, &trials[index], interrupt)
+    });
+    outcomes.map_err(|error| match error {
+        // A trial knows that it was interrupted, not how many were finished.
+        Error::Interrupted { .. } => Error::Interrupted {
+            done: done.load(Ordering::Relaxed),
+            runs: trials.len(),
+        },
+        error => error,
+    })
 }
 
 fn attempt(task: &Task, trial: &Trial, interrupt: &AtomicBool) -> Result<Outcome> {

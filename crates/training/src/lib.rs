@@ -45,7 +45,7 @@ mod trainer;
 pub use callbacks::{Callback, Control, EarlyStopping, EpochEnd, OnEpochEnd, StepEnd};
 pub use checkpoint::{Checkpoint, Resumed, resume};
 pub use error::{Error, Result};
-pub use evaluate::{Evaluation, evaluate, predict};
+pub use evaluate::{Evaluation, accuracy, evaluate, predict, predict_augmented};
 pub use history::{EpochRecord, History, StopReason};
 pub use loss::Loss;
 pub use per_class::ClassFigures;

@@ -1,5 +1,7 @@
 //! Labelled samples in memory, as the network wants them.
 
+use augmentation::corrupt::Corruption;
+use augmentation::{Pipeline, ValueRange};
 use candle_core::{Device, Tensor};
 use datasets::Split;
 use kernels::random::Stream;
@@ -140,6 +142,50 @@ impl Samples {
         Ok((self.select(&sorted(training)), self.select(&sorted(validation))))
     }
 
+    /// The samples after a pipeline, each with the draws that it has in `epoch` of a training with `seed`; for
+    /// augmentation at inference, and for looking at what a training sees.
+    ///
+    /// ```
+    /// use augmentation::{Pipeline, ValueRange};
+    /// use training::Samples;
+    ///
+    /// let samples = Samples::new(vec![0.0, 1.0, 0.5, 0.2], vec![2, 2, 1], vec![0])?;
+    /// let flipped = samples.augmented(&Pipeline::parse_for("flip(horizontal)", ValueRange::UNIT)?, 1, 0)?;
+    /// assert_eq!((flipped.len(), flipped.labels()), (1, samples.labels()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Option`] where the samples are no images, [`Error::Augmentation`] where a step fails.
+    pub fn augmented(&self, pipeline: &Pipeline, seed: u64, epoch: u64) -> Result<Samples> {
+        let shape = self.image_shape("the shape of samples for a pipeline")?;
+        let mut changed = self.clone();
+        pipeline.apply_batch(&mut changed.inputs, shape, &self.ids, seed, epoch)?;
+        Ok(changed)
+    }
+
+    /// The samples damaged with a severity of 1 to 5, for robustness studies; their values must be in `[0, 1]`.
+    ///
+    /// # Errors
+    /// [`Error::Option`] where the samples are no images, [`Error::Augmentation`] for another severity.
+    pub fn corrupted(&self, corruption: Corruption, severity: u8, seed: u64) -> Result<Samples> {
+        let shape = self.image_shape("the shape of samples for a corruption")?;
+        let mut changed = self.clone();
+        corruption.apply_batch(&mut changed.inputs, shape, &self.ids, severity, ValueRange::UNIT, seed)?;
+        Ok(changed)
+    }
+
+    fn image_shape(&self, option: &'static str) -> Result<(usize, usize, usize)> {
+        match *self.shape {
+            [height, width, channels] => Ok((height, width, channels)),
+            _ => Err(Error::Option {
+                option,
+                expected: "(height, width, channels)",
+                found: display(&self.shape),
+            }),
+        }
+    }
+
     /// Checks that every label has an output neuron of `network`.
     ///
     /// # Errors
@@ -230,6 +276,32 @@ mod tests {
         for fraction in [0.0, 1.0, -0.5, f64::NAN] {
             assert!(ten().split(fraction, 1).is_err(), "{fraction}");
         }
+    }
+
+    #[test]
+    fn a_sample_is_changed_in_the_same_way_wherever_it_goes() {
+        let images = Samples::new(
+            (0..64).map(|i| i as f32 / 63.0).collect(),
+            vec![4, 4, 1],
+            vec![0, 1, 2, 3],
+        )
+        .unwrap();
+        let pipeline = Pipeline::parse_for("rotate(0.2) | translate(0.3, 0.3)", ValueRange::UNIT).unwrap();
+        let all = images.augmented(&pipeline, 5, 2).unwrap();
+        let some = images.select(&[3, 1]).augmented(&pipeline, 5, 2).unwrap();
+        assert_eq!(all.select(&[3, 1]), some);
+        assert_ne!(all, images.augmented(&pipeline, 5, 3).unwrap());
+        let noisy = images.corrupted(Corruption::GaussianNoise, 3, 1).unwrap();
+        let alone = images.select(&[2]).corrupted(Corruption::GaussianNoise, 3, 1).unwrap();
+        assert_eq!(noisy.select(&[2]), alone);
+    }
+
+    #[test]
+    fn what_is_no_image_or_no_severity_is_refused() {
+        let error = ten().augmented(&Pipeline::default(), 1, 1).unwrap_err();
+        assert!(error.to_string().contains("(height, width, channels)"), "{error}");
+        let image = Samples::new(vec![0.5; 16], vec![4, 4, 1], vec![0]).unwrap();
+        assert!(image.corrupted(Corruption::Shift, 6, 1).is_err());
     }
 
     #[test]
