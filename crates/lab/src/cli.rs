@@ -1,0 +1,232 @@
+//! The command line: what can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// Neural networks on candle: count them, train them, compare optimizers, augment their data, save them, derive their
+/// gradients.
+#[derive(Parser)]
+#[command(name = "lab", version, arg_required_else_help = true, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Answer an exercise of the sheet, or all of them
+    #[command(after_help = "Examples:\n  \
+        lab exercise all --report target/report\n  \
+        lab exercise 3 --data cats-dogs --data-dir path/to/cats-dogs\n  \
+        lab exercise 5 --data mnist --seed 7 --quick")]
+    Exercise(ExerciseArgs),
+    /// Print a network's layers, shapes and parameters, as Keras does
+    #[command(after_help = "Examples:\n  \
+        lab summary cats_vs_dogs --line-length 80 --show-trainable\n  \
+        lab summary mnist_cnn --explain\n  \
+        lab summary path/to/model.json --expand-nested")]
+    Summary(SummaryArgs),
+    /// List, download or check data sets
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+        lab data list\n  \
+        lab data fetch fashion-mnist\n  \
+        lab data verify mnist --data-dir path/to/mnist"
+    )]
+    Data(DataCommand),
+    /// Train a network and save it
+    #[command(after_help = "Examples:\n  \
+        lab train --data digits --model digits_cnn --epochs 20 --output digits.safetensors\n  \
+        lab train --data mnist --data-dir path/to/mnist --optimizer adamw --augment 'rotate(0.05) | translate(0.1, 0.1)'\n  \
+        lab train --resume digits.safetensors --epochs 40")]
+    Train(TrainArgs),
+    /// Measure a saved network on a test set
+    #[command(after_help = "Examples:\n  \
+        lab evaluate digits.safetensors --data digits\n  \
+        lab evaluate cats.safetensors --data cats-dogs --data-dir path/to/cats-dogs --json")]
+    Evaluate(EvaluateArgs),
+}
+
+/// What to answer and on which data.
+#[derive(Args, Clone)]
+pub(crate) struct ExerciseArgs {
+    /// 1 to 6, or all
+    #[arg(value_parser = ["1", "2", "3", "4", "5", "6", "all"])]
+    pub(crate) which: String,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// A small version: fewer seeds and epochs (20 seconds for all)
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Also write the page index.html and one JSON record an exercise into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Print the JSON records to stdout instead of the answers
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The seed where none is given.
+pub(crate) const DEFAULT_SEED: u64 = 6020;
+
+/// Where data come from, where tensors live, which seed.
+#[derive(Args, Clone)]
+pub(crate) struct DataArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// The seed of every random draw [default: 6020]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+}
+
+/// Where data come from and where tensors live.
+#[derive(Args, Clone)]
+pub(crate) struct PlaceArgs {
+    /// digits, mnist, fashion-mnist, cifar10, cats-dogs, cats-dogs-original, or a folder with one sub-folder of images a class
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) data: Option<String>,
+    /// The folder that holds the files of the data set (default: the cache folder, where they are downloaded to)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// cpu, cuda, cuda:N or metal
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+}
+
+/// What to print of a network.
+#[derive(Args)]
+pub(crate) struct SummaryArgs {
+    /// A built-in name, a Keras JSON configuration, or a model file
+    pub(crate) model: String,
+    /// Characters of a line
+    #[arg(long, value_name = "N")]
+    pub(crate) line_length: Option<usize>,
+    /// Show the layers of nested models
+    #[arg(long)]
+    pub(crate) expand_nested: bool,
+    /// Show which layers are trained
+    #[arg(long)]
+    pub(crate) show_trainable: bool,
+    /// Retrace every count as a formula
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = SummaryStyle::Keras)]
+    pub(crate) style: SummaryStyle,
+}
+
+/// The forms of a summary.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SummaryStyle {
+    /// The table that Keras prints, to the byte
+    Keras,
+    /// The Keras JSON configuration
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum DataCommand {
+    /// List the known data sets
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download a data set
+    Fetch {
+        /// Name of the data set
+        name: String,
+        /// Where to put it (default: the cache folder)
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
+    /// Check the files of a data set against their checksums
+    Verify {
+        /// Name of the data set
+        name: String,
+        /// Where it is (default: the cache folder)
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
+}
+
+/// How to train.
+///
+/// What a resumed training takes from its file is optional here, so that an option that was typed can be told from a
+/// default.
+#[derive(Args)]
+pub(crate) struct TrainArgs {
+    /// A built-in name, a Keras JSON configuration, or a model file, whose weights are the start (default: a network that fits
+    /// the data)
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Keras' name of the optimizer [default: adam]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) optimizer: Option<String>,
+    /// Its learning rate (default: the optimizer's own)
+    #[arg(long, value_name = "RATE")]
+    pub(crate) learning_rate: Option<f64>,
+    /// Times that every sample is seen, in all
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
+    pub(crate) epochs: usize,
+    /// Samples of one step [default: 32]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) batch_size: Option<usize>,
+    /// Share of the training samples that is held out for validation; 0 holds none out [default: 0.1]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) validation_split: Option<f64>,
+    /// Augmentation pipeline, such as 'flip(horizontal) | rotate(0.1)'
+    #[arg(long, value_name = "PIPELINE")]
+    pub(crate) augment: Option<String>,
+    /// Where the trained network is saved after every epoch, a .safetensors file (default with --resume: the resumed file)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Go on from a file that --output wrote, with its data, seed, optimizer, batch size, split and augmentation
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub(crate) resume: Option<PathBuf>,
+    /// Print settings, history and test figures as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to measure.
+#[derive(Args)]
+pub(crate) struct EvaluateArgs {
+    /// A file that `lab train --output` wrote
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("expected a whole number, at least 1".to_string()),
+    }
+}
+
+/// A number of `[0, 1)`.
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..1.0).contains(&share) => Ok(share),
+        _ => Err("expected a number from 0 to below 1, such as 0.1".to_string()),
+    }
+}
+
+/// Ends the program as every other usage error does, with exit code 2: options of this subcommand exclude each other.
+pub(crate) fn conflicting_options(subcommand: &str, message: &str) -> ! {
+    let mut command = Cli::command();
+    command.build();
+    let error = match command.find_subcommand_mut(subcommand) {
+        Some(found) => found.error(clap::error::ErrorKind::ArgumentConflict, message),
+        None => command.error(clap::error::ErrorKind::ArgumentConflict, message),
+    };
+    error.exit()
+}

@@ -1,0 +1,140 @@
+//! `lab evaluate`: how good a saved network is on the test images of a data set.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use datasets::Dataset;
+use report::format::{count, number, percent};
+use report::inline::escape;
+use report::plot::ConfusionMatrix;
+use report::{Align, Table};
+use serde_json::{Value, json};
+use training::{Evaluation, Loss, Samples};
+
+use super::train::INFERENCE_BATCH;
+use crate::cli::EvaluateArgs;
+use crate::context::{Context, listen_for_interrupt, terminal};
+
+/// The matrix is drawn up to this many classes; beyond, it has more cells than anyone reads.
+const MAX_CLASSES_SHOWN: usize = 20;
+
+pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
+    let mut context = Context::at(&args.place)?;
+    let saved = persistence::load(&args.model, &context.device)?;
+    let trained_on = saved.metadata.training.as_ref().and_then(|state| state.data.clone());
+    context.data = context.data.or(trained_on);
+    if context.data.is_none() {
+        bail!(
+            "{} does not say which data it was trained on; name the data to measure it on with --data",
+            args.model.display()
+        );
+    }
+    listen_for_interrupt()?;
+    let dataset = context.dataset_or("digits")?;
+    check_classes(Some(&args.model), &saved.metadata.classes, &dataset)?;
+    let network = saved.network;
+    let samples = Samples::for_network(&dataset.test, &network)?;
+    let measured = training::evaluate(&network, &samples, Loss::default(), INFERENCE_BATCH)?;
+    context.check_interrupt()?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let record = record(&args.model, network.name(), &dataset, &measured);
+        writeln!(out, "{}", serde_json::to_string_pretty(&record)?)?;
+    } else {
+        write!(out, "{}", in_words(network.name(), &dataset, &measured))?;
+    }
+    Ok(())
+}
+
+/// Refuses data whose classes are not those that the network was trained for, in their order.
+pub(super) fn check_classes(file: Option<&Path>, saved: &[String], dataset: &Dataset) -> Result<()> {
+    if saved.is_empty() || saved == dataset.classes {
+        return Ok(());
+    }
+    let file = file.map_or_else(|| "the file".to_string(), |file| file.display().to_string());
+    bail!(
+        "{file} was trained for the classes {}, the data set {} has the classes {}; use the data that it was trained for",
+        listed(saved),
+        dataset.name,
+        listed(&dataset.classes)
+    )
+}
+
+/// The first names of a list.
+fn listed(names: &[String]) -> String {
+    let first: Vec<String> = names.iter().take(12).map(|name| format!("'{name}'")).collect();
+    let more = names.len().saturating_sub(first.len());
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", first.join(", "))
+}
+
+fn record(file: &Path, network: &str, dataset: &Dataset, measured: &Evaluation) -> Value {
+    let names = names(dataset, measured);
+    let per_class: Vec<Value> = names
+        .iter()
+        .zip(measured.per_class())
+        .map(|(name, figures)| {
+            let mut entry = json!(figures);
+            entry["class"] = json!(name);
+            entry
+        })
+        .collect();
+    json!({
+        "file": file,
+        "model": network,
+        "data": dataset.name,
+        "samples": measured.predictions.len(),
+        "loss": measured.loss,
+        "accuracy": measured.accuracy,
+        "classes": names,
+        "confusion": measured.confusion,
+        "per_class": per_class,
+    })
+}
+
+fn in_words(network: &str, dataset: &Dataset, measured: &Evaluation) -> String {
+    let (width, color) = terminal();
+    let names = names(dataset, measured);
+    let samples = measured.predictions.len();
+    let mut text = format!(
+        "{network} on the test images of {}: accuracy {} ({} of {}), loss {}\n\n",
+        dataset.name,
+        percent(measured.accuracy, 2),
+        count((measured.accuracy * samples as f64).round() as usize),
+        count(samples),
+        number(measured.loss, 4)
+    );
+    if names.len() <= MAX_CLASSES_SHOWN {
+        let matrix = ConfusionMatrix::new("Confusion matrix", names.iter(), measured.confusion.clone());
+        text += &format!("{}\n\n", matrix.to_terminal(width));
+    }
+    let mut table = Table::new("Per class");
+    table
+        .header(["class", "images", "predicted", "precision", "recall", "F1"])
+        .align([Align::Left].into_iter().chain([Align::Right; 5]));
+    for (name, figures) in names.iter().zip(measured.per_class()) {
+        let share = |share: Option<f64>| share.map_or_else(|| "–".to_string(), |share| percent(share, 1));
+        table.row([
+            escape(name),
+            nn_theory::with_separators(figures.support),
+            nn_theory::with_separators(figures.predicted),
+            share(figures.precision),
+            share(figures.recall),
+            share(figures.f1),
+        ]);
+    }
+    table.note("Precision: share of the images taken for the class that are of it. Recall: share of its images that were recognised.");
+    text + &report::terminal::table(&table, width, color) + "\n"
+}
+
+/// A name for every output: those of the data set, and numbers where the network has more outputs.
+fn names(dataset: &Dataset, measured: &Evaluation) -> Vec<String> {
+    (0..measured.confusion.len())
+        .map(|class| dataset.classes.get(class).cloned().unwrap_or_else(|| class.to_string()))
+        .collect()
+}

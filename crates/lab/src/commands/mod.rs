@@ -1,0 +1,25 @@
+//! One module a subcommand.
+
+mod data;
+mod evaluate;
+mod model;
+mod summary;
+mod train;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::Command;
+use crate::exercises;
+
+/// Does what was asked for.
+pub(crate) fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Exercise(args) => exercises::run(&args),
+        Command::Summary(args) => summary::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Data(command) => data::run(&command),
+        Command::Train(args) => train::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args).map(|()| ExitCode::SUCCESS),
+    }
+}

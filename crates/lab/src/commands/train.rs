@@ -1,0 +1,372 @@
+//! `lab train`: data, network and optimizer in, a saved network and its figures out.
+
+mod resume;
+mod watch;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow, bail};
+use augmentation::{Pipeline, ValueRange};
+use datasets::Dataset;
+use models::{Network, zoo};
+use nn_theory::{Activation, Layer, ModelSpec};
+use optimizers::Optimizer;
+use persistence::{Metadata, TrainingState};
+use report::format::{count, number, percent, significant};
+use serde_json::{Value, json};
+use training::{Checkpoint, Evaluation, History, Loss, Samples, StopReason, Trainer};
+
+use self::resume::Beginning;
+use self::watch::Watch;
+use super::model;
+use crate::cli::{DEFAULT_SEED, TrainArgs};
+use crate::context::{Context, listen_for_interrupt};
+
+/// What a training that says nothing else learns from.
+const DEFAULT_DATA: &str = "digits";
+const DEFAULT_OPTIMIZER: &str = "adam";
+const DEFAULT_BATCH_SIZE: usize = 32;
+const DEFAULT_VALIDATION_SPLIT: f64 = 0.1;
+
+/// Samples of one step where nothing is learnt.
+pub(super) const INFERENCE_BATCH: usize = 256;
+
+/// How a training is done, from its beginning to its end.
+struct Settings {
+    data: String,
+    seed: u64,
+    epochs: usize,
+    batch_size: usize,
+    validation_split: f64,
+    augment: Option<Pipeline>,
+    output: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
+    listen_for_interrupt()?;
+    let mut context = Context::new(&args.data, false)?;
+    let (settings, beginning) = match &args.resume {
+        Some(file) => resume::read(args, file, &context)?,
+        None => fresh(args)?,
+    };
+    // Find out before the work, not after it, that the network cannot be saved.
+    if let Some(output) = &settings.output {
+        check_output(output)?;
+    }
+    context.data = Some(settings.data.clone());
+    context.seed = settings.seed;
+    let dataset = context.dataset_or(DEFAULT_DATA)?;
+    let (mut network, mut optimizer, history) = match beginning {
+        Beginning::Fresh(optimizer) => (network(args, &context, &dataset)?, *optimizer, History::default()),
+        Beginning::Resumed(resumed) => {
+            super::evaluate::check_classes(args.resume.as_deref(), &resumed.classes, &dataset)?;
+            (resumed.network, resumed.optimizer, resumed.history)
+        }
+    };
+    let test = Samples::for_network(&dataset.test, &network)?;
+    context.check_interrupt()?;
+    warn_of_softmax(&context, &network);
+    let before = history.epochs.len();
+    let history = train(&context, &settings, &dataset, &mut network, &mut optimizer, history)?;
+    if history.stopped == StopReason::Interrupted {
+        return Err(interrupted(args, &settings, before, history.epochs.len()));
+    }
+    let measured = training::evaluate(&network, &test, Loss::default(), INFERENCE_BATCH)?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let record = record(&settings, &network, &optimizer, &history, &measured);
+        writeln!(out, "{}", serde_json::to_string_pretty(&record)?)?;
+    } else {
+        write!(
+            out,
+            "{}",
+            in_words(args, &settings, &network, &optimizer, &history, &measured)
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The settings of a training that begins.
+fn fresh(args: &TrainArgs) -> Result<(Settings, Beginning)> {
+    let mut builder = Optimizer::builder(args.optimizer.as_deref().unwrap_or(DEFAULT_OPTIMIZER))?;
+    if let Some(learning_rate) = args.learning_rate {
+        builder = builder.learning_rate(learning_rate);
+    }
+    let settings = Settings {
+        data: canonical(args.data.place.data.as_deref().unwrap_or(DEFAULT_DATA)),
+        seed: args.data.seed.unwrap_or(DEFAULT_SEED),
+        epochs: args.epochs,
+        batch_size: args.batch_size.unwrap_or(DEFAULT_BATCH_SIZE),
+        validation_split: args.validation_split.unwrap_or(DEFAULT_VALIDATION_SPLIT),
+        augment: args.augment.as_deref().map(pipeline).transpose()?.flatten(),
+        output: args.output.clone(),
+    };
+    Ok((settings, Beginning::Fresh(Box::new(builder.build()?))))
+}
+
+/// The catalogue's spelling of a name; anything else as it is.
+fn canonical(data: &str) -> String {
+    datasets::known(data).map_or_else(|_| data.to_string(), |set| set.name.to_string())
+}
+
+/// The pipeline of a text, for pixels of `[0, 1]`; none where it does nothing.
+fn pipeline(text: &str) -> Result<Option<Pipeline>> {
+    match Pipeline::parse_for(text, ValueRange::UNIT) {
+        Ok(pipeline) => Ok((!pipeline.is_empty()).then_some(pipeline)),
+        Err(augmentation::Error::Syntax { message, position, .. }) => {
+            bail!("--augment: {message} (character {} of '{text}')", position + 1)
+        }
+        Err(error) => Err(anyhow!(error).context("--augment")),
+    }
+}
+
+/// Refuses a file that cannot be written, before anything is computed for it.
+fn check_output(path: &Path) -> Result<()> {
+    let shown = path.display();
+    if !path
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors"))
+    {
+        bail!("--output {shown}: networks are saved as safetensors; give a name that ends in .safetensors");
+    }
+    if path.is_dir() {
+        bail!("--output {shown}: this is a folder; give the name of a file");
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        bail!(
+            "--output {shown}: there is no folder {}; make it, or choose another one",
+            folder.display()
+        );
+    }
+    tempfile::tempfile_in(folder).map_err(|error| {
+        anyhow!(
+            "--output {shown}: nothing can be written into {} ({}); choose another folder",
+            folder.display(),
+            error.kind()
+        )
+    })?;
+    Ok(())
+}
+
+/// The network of `--model`, or one that fits the data.
+fn network(args: &TrainArgs, context: &Context, dataset: &Dataset) -> Result<Network> {
+    let found = match &args.model {
+        Some(word) => model::find(word, &context.device)?,
+        None => fitting(dataset)?.into(),
+    };
+    found.into_network(context.seed, &context.device)
+}
+
+/// The lecture's convolutional network for two classes, Keras' for images of MNIST's size, else two small convolutions.
+fn fitting(dataset: &Dataset) -> Result<ModelSpec> {
+    let image = dataset.shape().map(|size| size as u64);
+    let spec = match (image, dataset.classes.len()) {
+        (image, 2) => zoo::first_cnn_for("first_cnn", image, 2),
+        ([28, 28, 1], 10) => zoo::mnist_cnn(),
+        ([8, 8, 1], 10) => zoo::digits_cnn(),
+        (image, classes) => zoo::small_cnn("small_cnn", image, classes),
+    };
+    spec.map_err(|error| {
+        anyhow!(error).context(format!(
+            "no built-in network fits images of {} × {} × {} in {} classes; describe one with --model",
+            image[0],
+            image[1],
+            image[2],
+            dataset.classes.len()
+        ))
+    })
+}
+
+/// The loss takes logits: a network that ends in softmax learns slowly with it, which is easy to miss.
+fn warn_of_softmax(context: &Context, network: &Network) {
+    let nodes = network.spec().nodes();
+    let last = network.spec().outputs().first().and_then(|&output| nodes.get(output));
+    let softmax = last.is_some_and(|node| match &node.layer {
+        Layer::Softmax(_) => true,
+        Layer::Dense(dense) => dense.activation == Activation::Softmax,
+        Layer::Activation(layer) => layer.activation == Activation::Softmax,
+        _ => false,
+    });
+    if softmax {
+        context.progress.line(
+            "note: the network ends in softmax, the loss applies softmax again; it learns better without (activation 'linear')",
+        );
+    }
+}
+
+fn train(
+    context: &Context,
+    settings: &Settings,
+    dataset: &Dataset,
+    network: &mut Network,
+    optimizer: &mut Optimizer,
+    history: History,
+) -> Result<History> {
+    let all = Samples::for_network(&dataset.train, network)?;
+    let (samples, validation) = if settings.validation_split == 0.0 {
+        (all, None)
+    } else {
+        let (samples, validation) = all.split(settings.validation_split, settings.seed)?;
+        (samples, Some(validation))
+    };
+    let done = history.epochs.len();
+    if done == settings.epochs {
+        context.progress.line(&format!(
+            "{} done already, nothing is left to do; give more with --epochs",
+            epochs(done)
+        ));
+    }
+    let mut checkpoint = settings
+        .output
+        .as_ref()
+        .map(|output| Checkpoint::new(output, metadata(settings, dataset)));
+    let mut watch = Watch::new(&context.progress, settings.epochs);
+    let mut trainer = Trainer::new()
+        .epochs(settings.epochs)
+        .batch_size(settings.batch_size)
+        .seed(settings.seed)
+        .resume(history)
+        .interrupt(context.interrupt());
+    if let Some(validation) = &validation {
+        trainer = trainer.validation_data(validation);
+    }
+    if let Some(pipeline) = &settings.augment {
+        trainer = trainer.augment(pipeline);
+    }
+    // The line of an epoch appears after its file is safe.
+    if let Some(checkpoint) = &mut checkpoint {
+        trainer = trainer.callback(checkpoint);
+    }
+    let history = trainer.callback(&mut watch).fit(network, optimizer, &samples);
+    watch.clear();
+    Ok(history?)
+}
+
+/// What the file keeps besides weights and optimizer, so that the training can go on from it.
+fn metadata(settings: &Settings, dataset: &Dataset) -> Metadata {
+    Metadata {
+        classes: dataset.classes.clone(),
+        training: Some(TrainingState {
+            seed: settings.seed,
+            batch_size: settings.batch_size,
+            augment: settings.augment.as_ref().map(Pipeline::to_string),
+            data: Some(settings.data.clone()),
+            validation_split: settings.validation_split,
+            history: Value::Null,
+        }),
+    }
+}
+
+/// Where the interrupted training can go on.
+fn interrupted(args: &TrainArgs, settings: &Settings, before: usize, done: usize) -> anyhow::Error {
+    let begun = format!("interrupted in epoch {}", done + 1);
+    let written = settings.output.as_deref().filter(|_| done > before);
+    let Some(file) = written.or(args.resume.as_deref()) else {
+        let advice = match &settings.output {
+            Some(output) => format!("{} is written after every epoch", output.display()),
+            None => "give --output FILE to keep every epoch that is done".to_string(),
+        };
+        return anyhow!("{begun}, nothing was saved; {advice}");
+    };
+    anyhow!(
+        "{begun}; {} holds the network after epoch {done}: go on with lab train --resume {} --epochs {}{}",
+        file.display(),
+        quoted(file),
+        settings.epochs,
+        data_dir(args)
+    )
+}
+
+/// Settings, history and figures; everything but `timings` is a function of the seed.
+fn record(
+    settings: &Settings,
+    network: &Network,
+    optimizer: &Optimizer,
+    history: &History,
+    measured: &Evaluation,
+) -> Value {
+    json!({
+        "model": network.name(),
+        "parameters": network.spec().counts().total,
+        "data": settings.data,
+        "seed": settings.seed,
+        "epochs": settings.epochs,
+        "batch_size": settings.batch_size,
+        "validation_split": settings.validation_split,
+        "augment": settings.augment.as_ref().map(Pipeline::to_string),
+        "optimizer": {"class_name": optimizer.class(), "config": optimizer.config()},
+        "history": history.epochs,
+        "test": {
+            "samples": measured.predictions.len(),
+            "loss": measured.loss,
+            "accuracy": measured.accuracy,
+            "confusion": measured.confusion,
+        },
+        "output": settings.output,
+        "timings": {"seconds": history.seconds},
+    })
+}
+
+fn in_words(
+    args: &TrainArgs,
+    settings: &Settings,
+    network: &Network,
+    optimizer: &Optimizer,
+    history: &History,
+    measured: &Evaluation,
+) -> String {
+    let samples = measured.predictions.len();
+    let mut text = format!(
+        "{} ({} parameters) on {} after {} of {} with learning rate {}, seed {}:\n\
+         test accuracy {} ({} of {} images), test loss {}\n",
+        network.name(),
+        nn_theory::with_separators(network.spec().counts().total),
+        settings.data,
+        epochs(history.epochs.len()),
+        optimizer.name(),
+        significant(optimizer.learning_rate(), 3),
+        settings.seed,
+        percent(measured.accuracy, 2),
+        count((measured.accuracy * samples as f64).round() as usize),
+        count(samples),
+        number(measured.loss, 4)
+    );
+    if let Some(output) = &settings.output {
+        text += &format!(
+            "saved in {}; look closer with: lab evaluate {} --data {}{}\n",
+            output.display(),
+            quoted(output),
+            quoted(settings.data.as_ref()),
+            data_dir(args)
+        );
+    }
+    text
+}
+
+/// `1 epoch`, `2 epochs`.
+fn epochs(number: usize) -> String {
+    format!("{number} epoch{}", if number == 1 { "" } else { "s" })
+}
+
+/// The option that names the folder of the data again, for a command to be copied.
+fn data_dir(args: &TrainArgs) -> String {
+    let folder = args.data.place.data_dir.as_deref();
+    folder.map_or_else(String::new, |folder| format!(" --data-dir {}", quoted(folder)))
+}
+
+/// A path as a shell reads it: in quotes where it has spaces or signs.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |letter: char| letter.is_alphanumeric() || "/\\.-_:+=@%".contains(letter);
+    if text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}

@@ -1,0 +1,99 @@
+//! Going on from a file: what it says holds, and an option that says something else is refused.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use augmentation::Pipeline;
+use optimizers::Optimizer;
+use training::Resumed;
+
+use super::{DEFAULT_DATA, Settings, canonical, epochs, pipeline};
+use crate::cli::TrainArgs;
+use crate::context::Context;
+
+/// What a training starts from.
+pub(super) enum Beginning {
+    /// An optimizer that has done nothing yet; the network is made when the data is known.
+    Fresh(Box<Optimizer>),
+    /// Network, optimizer and history of a file.
+    Resumed(Box<Resumed>),
+}
+
+/// Reads the file of `--resume` and checks the options that were typed against it.
+pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(Settings, Beginning)> {
+    let resumed = training::resume(file, &context.device)?;
+    let state = &resumed.state;
+    let done = resumed.history.epochs.len();
+    if done > args.epochs {
+        bail!(
+            "{} has {} already, and --epochs {} is their number in all; give --epochs more than {done}",
+            file.display(),
+            epochs(done),
+            args.epochs
+        );
+    }
+    let augment = match &state.augment {
+        Some(text) => pipeline(text).with_context(|| format!("{}: its augmentation", file.display()))?,
+        None => None,
+    };
+    let typed = Typed { file };
+    typed.check("--seed", args.data.seed, state.seed)?;
+    typed.check("--batch-size", args.batch_size, state.batch_size)?;
+    typed.check("--validation-split", args.validation_split, state.validation_split)?;
+    typed.check("--learning-rate", args.learning_rate, resumed.optimizer.learning_rate())?;
+    if let Some(name) = &args.optimizer {
+        let optimizer = Optimizer::by_name(name)?;
+        typed.check("--optimizer", Some(optimizer.name()), resumed.optimizer.name())?;
+    }
+    if let Some(text) = &args.augment {
+        let shown = |pipeline: &Option<Pipeline>| {
+            pipeline
+                .as_ref()
+                .map_or_else(|| "none".to_string(), |pipeline| format!("'{pipeline}'"))
+        };
+        typed.check("--augment", Some(shown(&pipeline(text)?)), shown(&augment))?;
+    }
+    let settings = Settings {
+        data: data(args, &typed, state.data.as_deref())?,
+        seed: state.seed,
+        epochs: args.epochs,
+        batch_size: state.batch_size,
+        validation_split: state.validation_split,
+        augment,
+        output: Some(args.output.clone().unwrap_or_else(|| file.to_path_buf())),
+    };
+    Ok((settings, Beginning::Resumed(Box::new(resumed))))
+}
+
+/// The data set of the file. A folder may have moved, so another path is taken where both are paths.
+fn data(args: &TrainArgs, typed: &Typed<'_>, stored: Option<&str>) -> Result<String> {
+    let given = args.data.place.data.as_deref().map(canonical);
+    let is_name = |data: &str| datasets::known(data).is_ok();
+    match (given, stored) {
+        (Some(given), Some(stored)) if is_name(&given) || is_name(stored) => {
+            typed.check("--data", Some(given.as_str()), stored)?;
+            Ok(given)
+        }
+        (Some(given), _) => Ok(given),
+        (None, stored) => Ok(stored.unwrap_or(DEFAULT_DATA).to_string()),
+    }
+}
+
+/// The options that were typed beside `--resume FILE`.
+struct Typed<'a> {
+    file: &'a Path,
+}
+
+impl Typed<'_> {
+    fn check<T: PartialEq + Display>(&self, option: &str, given: Option<T>, stored: T) -> Result<()> {
+        match given {
+            Some(given) if given != stored => bail!(
+                "{option} {given} contradicts {}, which was trained with {stored}; a resumed training goes on as it began: \
+                 leave {option} out, or begin anew without --resume",
+                self.file.display()
+            ),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What every exercise and command shares: data, device, seed, progress, and the wish to stop.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, Result, bail};
+use candle_core::Device;
+use datasets::Dataset;
+
+use crate::cli::{DEFAULT_SEED, DataArgs, PlaceArgs};
+use crate::progress::Progress;
+
+/// Set by Ctrl-C; training looks at it after every step.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// The settings of one call of the program.
+pub(crate) struct Context {
+    /// The name or folder after `--data`.
+    pub(crate) data: Option<String>,
+    /// The folder after `--data-dir`.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where tensors live.
+    pub(crate) device: Device,
+    /// The seed of every random draw.
+    pub(crate) seed: u64,
+    /// Whether a small version was asked for.
+    pub(crate) quick: bool,
+    /// Bars on stderr.
+    pub(crate) progress: Progress,
+}
+
+impl Context {
+    /// Reads the common options.
+    pub(crate) fn new(args: &DataArgs, quick: bool) -> Result<Self> {
+        Ok(Context {
+            seed: args.seed.unwrap_or(DEFAULT_SEED),
+            quick,
+            ..Context::at(&args.place)?
+        })
+    }
+
+    /// Reads the options of a command that draws nothing at random.
+    pub(crate) fn at(place: &PlaceArgs) -> Result<Self> {
+        Ok(Context {
+            data: place.data.clone(),
+            data_dir: place.data_dir.clone(),
+            device: device(&place.device)?,
+            seed: DEFAULT_SEED,
+            quick: false,
+            progress: Progress::new(),
+        })
+    }
+
+    /// The data set after `--data`, or `default`.
+    pub(crate) fn dataset_or(&self, default: &str) -> Result<Dataset> {
+        let name = self.data.as_deref().unwrap_or(default);
+        let mut bars = Downloads::new(&self.progress);
+        Ok(datasets::load(name, self.data_dir.as_deref(), &mut bars)?)
+    }
+
+    /// `full`, or `quick` where the small version was asked for.
+    pub(crate) fn pick<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+
+    /// The flag that Ctrl-C sets.
+    pub(crate) fn interrupt(&self) -> &'static AtomicBool {
+        &INTERRUPTED
+    }
+
+    /// Whether Ctrl-C was pressed.
+    pub(crate) fn is_interrupted() -> bool {
+        INTERRUPTED.load(Ordering::Relaxed)
+    }
+
+    /// Fails where Ctrl-C was pressed.
+    pub(crate) fn check_interrupt(&self) -> Result<()> {
+        if Self::is_interrupted() {
+            bail!("interrupted");
+        }
+        Ok(())
+    }
+}
+
+/// Lets the first Ctrl-C end the step in progress and the second one end the program.
+pub(crate) fn listen_for_interrupt() -> Result<()> {
+    static LISTENING: OnceLock<()> = OnceLock::new();
+    if LISTENING.set(()).is_err() {
+        return Ok(());
+    }
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        crate::progress::say("interrupted: ending the step in progress (press Ctrl-C again to end at once)");
+    })
+    .context("Ctrl-C cannot be caught")
+}
+
+/// Columns of the terminal (100 where the output is no terminal, at most 120), and whether it shows colours.
+pub(crate) fn terminal() -> (usize, bool) {
+    if !std::io::stdout().is_terminal() {
+        return (100, false);
+    }
+    let columns = console::Term::stdout()
+        .size_checked()
+        .map_or(100, |(_, columns)| usize::from(columns));
+    (columns.clamp(40, 120), console::colors_enabled())
+}
+
+/// The device of a `--device` option.
+fn device(name: &str) -> Result<Device> {
+    let (kind, ordinal) = match name.split_once(':') {
+        None => (name, 0),
+        Some((kind, number)) => (
+            kind,
+            number
+                .parse()
+                .with_context(|| format!("--device {name}: '{number}' is no number; write cuda:0, cuda:1, …"))?,
+        ),
+    };
+    let found = match kind {
+        "cpu" => Ok(Device::Cpu),
+        "cuda" => Device::new_cuda(ordinal),
+        "metal" => Device::new_metal(ordinal),
+        _ => bail!("--device {name}: expected cpu, cuda, cuda:N or metal"),
+    };
+    found.with_context(|| {
+        format!("--device {name} cannot be used; build with --features {kind} on a machine that has one, or use --device cpu")
+    })
+}
+
+/// Shows downloads as bars.
+pub(crate) struct Downloads<'a> {
+    progress: &'a Progress,
+    bar: Option<indicatif::ProgressBar>,
+}
+
+impl<'a> Downloads<'a> {
+    pub(crate) fn new(progress: &'a Progress) -> Self {
+        Downloads { progress, bar: None }
+    }
+}
+
+impl datasets::Progress for Downloads<'_> {
+    fn started(&mut self, file: &str, done: u64, total: Option<u64>) {
+        let bar = self.progress.bytes(file, total);
+        bar.set_position(done);
+        self.bar = Some(bar);
+    }
+
+    fn advanced(&mut self, done: u64, total: Option<u64>) {
+        if let Some(bar) = &self.bar {
+            if let Some(total) = total {
+                bar.set_length(total);
+            }
+            bar.set_position(done);
+        }
+    }
+
+    fn finished(&mut self, file: &str) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.progress.line(&format!("{file}: complete"));
+    }
+
+    fn retrying(&mut self, file: &str, reason: &str) {
+        self.progress.line(&format!("{file}: {reason}; trying again"));
+    }
+
+    fn cancelled(&mut self) -> bool {
+        Context::is_interrupted()
+    }
+}

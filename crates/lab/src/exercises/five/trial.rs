@@ -1,0 +1,315 @@
+//! The trainings, and what is measured of each.
+
+use anyhow::{Result, bail};
+use augmentation::Pipeline;
+use augmentation::corrupt::{self, Corruption};
+use candle_core::{DType, Device};
+use datasets::{Dataset, Split};
+use indicatif::ProgressBar;
+use kernels::random::Stream;
+use models::{Network, zoo};
+use nn_theory::ModelSpec;
+use optimizers::Optimizer;
+use optimizers_bench::side_by_side;
+use training::{Callback, Control, EpochEnd, EpochRecord, Loss, Samples, StopReason, Trainer};
+use training::{accuracy, evaluate, predict_augmented};
+
+use crate::context::Context;
+
+/// The severities of a corruption.
+pub(super) const SEVERITIES: [u8; 5] = [1, 2, 3, 4, 5];
+
+/// The severity that tables show.
+pub(super) const SHOWN: u8 = 3;
+
+/// Images of one forward pass of a measurement.
+const MEASURED_AT_ONCE: usize = 256;
+
+/// The most training images that are measured after each epoch; of more, every second, third, … is enough for a curve.
+const WATCHED: usize = 1200;
+
+/// What the networks learn from, and for how long.
+pub(super) struct Amount {
+    pub(super) train: Samples,
+    pub(super) epochs: usize,
+}
+
+impl Amount {
+    /// The training images that are measured after each epoch.
+    fn to_watch(&self) -> Vec<usize> {
+        let every = self.train.len().div_ceil(WATCHED).max(1);
+        (0..self.train.len()).step_by(every).collect()
+    }
+
+    /// How many these are.
+    pub(super) fn watched(&self) -> usize {
+        self.to_watch().len()
+    }
+}
+
+/// Test images with one kind of damage.
+pub(super) struct Damaged {
+    pub(super) corruption: Corruption,
+    pub(super) severity: u8,
+    pub(super) samples: Samples,
+}
+
+/// Everything that the trainings share.
+pub(super) struct Plan {
+    pub(super) network: ModelSpec,
+    pub(super) pipeline: Pipeline,
+    pub(super) optimizer: &'static str,
+    pub(super) learning_rate: f64,
+    pub(super) batch_size: usize,
+    pub(super) seeds: Vec<u64>,
+    /// All images to learn from, and where there are many also a few of them.
+    pub(super) amounts: Vec<Amount>,
+    pub(super) validation: Samples,
+    pub(super) test: Samples,
+    pub(super) damaged: Vec<Damaged>,
+    /// Versions of an image that augmentation at inference averages.
+    pub(super) copies: usize,
+    /// The seed of what all networks share: the damage, and the draws at inference.
+    pub(super) seed: u64,
+    device: Device,
+}
+
+/// What one training came to.
+pub(super) struct Outcome {
+    pub(super) epochs: Vec<EpochRecord>,
+    /// Accuracy on the unchanged training images, without dropout, after each epoch.
+    pub(super) train: Vec<f64>,
+    pub(super) test: f64,
+    /// One for each of [`Plan::damaged`].
+    pub(super) damaged: Vec<f64>,
+    /// `confusion[label][prediction]` for each of [`Plan::damaged`].
+    pub(super) confusion: Vec<Vec<Vec<u64>>>,
+    /// Augmentation at inference, for each of [`Plan::at_inference`].
+    pub(super) at_inference: Vec<AtInference>,
+}
+
+/// Accuracy of one network on one test set, in three ways.
+pub(super) struct AtInference {
+    /// As it is.
+    pub(super) plain: f64,
+    /// On one augmented version.
+    pub(super) one: f64,
+    /// By the mean of the probabilities of several augmented versions.
+    pub(super) many: f64,
+}
+
+/// The trainings on one amount of data: pairs (without, with augmentation), one a seed.
+pub(super) type Pairs = Vec<(Outcome, Outcome)>;
+
+impl Plan {
+    /// Networks, data and budget for a data set, which is cut down where it is large.
+    pub(super) fn new(context: &Context, dataset: &mut Dataset, pipeline: Pipeline) -> Result<Self> {
+        let [height, width, channels] = dataset.shape().map(|size| size as u64);
+        let two = dataset.classes.len() == 2;
+        // The embedded digits are an order of magnitude cheaper than any other images.
+        let tiny = height * width <= 100;
+        let most = if tiny {
+            (4000, 2000)
+        } else {
+            context.pick((2000, 1000), (600, 200))
+        };
+        dataset.train = drawn(&dataset.train, most.0, context.seed);
+        dataset.test = drawn(&dataset.test, most.1, context.seed);
+        let (network, learning_rate, batch_size, epochs) = if two {
+            let network = zoo::first_cnn_for("first_cnn", [height, width, channels], 2)?;
+            (network, 0.001, 8, context.pick(60, 20))
+        } else {
+            let network = zoo::small_cnn("small_cnn", [height, width, channels], dataset.classes.len())?;
+            // Three times Keras' default: these trainings are short.
+            (
+                network,
+                0.003,
+                32,
+                if tiny { context.pick(40, 12) } else { context.pick(6, 3) },
+            )
+        };
+        let shapes = Network::new(network.clone(), context.seed, &Device::Cpu, DType::F32)?;
+        let (train, validation) = Samples::for_network(&dataset.train, &shapes)?.split(0.2, context.seed)?;
+        let test = Samples::for_network(&dataset.test, &shapes)?;
+        let few = if two { 0 } else { context.pick(300, 0) };
+        let mut amounts = vec![];
+        if few > 0 && train.len() >= 2 * few {
+            let (_, part) = train.split(few as f64 / train.len() as f64, context.seed)?;
+            // About as many steps, so that the two differ in the data and not in the work.
+            let epochs = epochs * train.len() / part.len();
+            amounts.push(Amount { train: part, epochs });
+        }
+        amounts.insert(0, Amount { train, epochs });
+        let mut damaged = Vec::new();
+        for corruption in corrupt::ALL {
+            for severity in SEVERITIES {
+                damaged.push(Damaged {
+                    corruption,
+                    severity,
+                    samples: test.corrupted(corruption, severity, context.seed)?,
+                });
+            }
+        }
+        Ok(Plan {
+            network,
+            pipeline,
+            optimizer: "adam",
+            learning_rate,
+            batch_size,
+            seeds: (1..=context.pick(if tiny || two { 5 } else { 3 }, 3))
+                .map(|i| context.seed + i)
+                .collect(),
+            amounts,
+            validation,
+            test,
+            damaged,
+            copies: context.pick(if tiny || two { 16 } else { 8 }, 8),
+            seed: context.seed,
+            device: context.device.clone(),
+        })
+    }
+
+    /// The place of a corruption and severity in [`Plan::damaged`].
+    pub(super) fn place(&self, corruption: Corruption, severity: u8) -> Option<usize> {
+        self.damaged
+            .iter()
+            .position(|set| (set.corruption, set.severity) == (corruption, severity))
+    }
+
+    /// The test sets that augmentation at inference is measured on.
+    pub(super) fn at_inference(&self) -> Vec<(String, &Samples)> {
+        let shown = [Corruption::Shift, Corruption::Rotation]
+            .into_iter()
+            .filter_map(|corruption| Some((corruption.name().to_string(), self.place(corruption, SHOWN)?)))
+            .map(|(name, place)| (name, &self.damaged[place].samples));
+        std::iter::once(("clean".to_string(), &self.test))
+            .chain(shown)
+            .collect()
+    }
+
+    /// All trainings, side by side: for each amount of data the pairs (without, with augmentation).
+    pub(super) fn run(&self, context: &Context) -> Result<Vec<Pairs>> {
+        let per_amount = 2 * self.seeds.len();
+        let epochs: usize = self.amounts.iter().map(|amount| amount.epochs * per_amount).sum();
+        let bar = context.progress.bar("with and without", epochs as u64);
+        let workers = if self.device.is_cpu() {
+            std::thread::available_parallelism().map_or(1, usize::from)
+        } else {
+            1
+        };
+        let jobs = self.amounts.len() * per_amount;
+        let outcomes = side_by_side(jobs, workers, context.interrupt(), &|_, _| (), |job| {
+            let (amount, rest) = (job / per_amount, job % per_amount);
+            self.trial(
+                &self.amounts[amount],
+                self.seeds[rest / 2],
+                rest % 2 == 1,
+                context,
+                &bar,
+            )
+        });
+        bar.finish_and_clear();
+        let mut outcomes = outcomes?.into_iter();
+        let mut next = || Some((outcomes.next()?, outcomes.next()?));
+        let pairs = |_: &Amount| (0..self.seeds.len()).map_while(|_| next()).collect();
+        Ok(self.amounts.iter().map(pairs).collect())
+    }
+
+    /// One training: the seed decides weights, order and dropout, so that a pair differs in the augmentation alone.
+    fn trial(
+        &self,
+        amount: &Amount,
+        seed: u64,
+        augment: bool,
+        context: &Context,
+        bar: &ProgressBar,
+    ) -> Result<Outcome> {
+        let mut network = Network::new(self.network.clone(), seed, &self.device, DType::F32)?;
+        let mut optimizer = Optimizer::builder(self.optimizer)?
+            .learning_rate(self.learning_rate)
+            .build()?;
+        let mut watch = Watch {
+            clean: amount.train.select(&amount.to_watch()),
+            accuracy: Vec::new(),
+            bar,
+        };
+        let trainer = Trainer::new()
+            .epochs(amount.epochs)
+            .batch_size(self.batch_size)
+            .seed(seed)
+            .validation_data(&self.validation)
+            .interrupt(context.interrupt())
+            .callback(&mut watch);
+        let trainer = if augment {
+            trainer.augment(&self.pipeline)
+        } else {
+            trainer
+        };
+        let history = trainer.fit(&mut network, &mut optimizer, &amount.train)?;
+        if history.stopped == StopReason::Interrupted {
+            bail!("interrupted");
+        }
+        let measure = |samples: &Samples| -> Result<_> {
+            context.check_interrupt()?;
+            Ok(evaluate(&network, samples, Loss::default(), MEASURED_AT_ONCE)?)
+        };
+        let damaged = self
+            .damaged
+            .iter()
+            .map(|set| measure(&set.samples))
+            .collect::<Result<Vec<_>>>()?;
+        let at_inference = self
+            .at_inference()
+            .iter()
+            .map(|(_, samples)| {
+                let share = |copies| -> Result<f64> {
+                    context.check_interrupt()?;
+                    let mean =
+                        predict_augmented(&network, samples, &self.pipeline, copies, self.seed, MEASURED_AT_ONCE)?;
+                    Ok(accuracy(&mean, samples.labels()))
+                };
+                Ok(AtInference {
+                    plain: measure(samples)?.accuracy,
+                    one: share(1)?,
+                    many: share(self.copies)?,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Outcome {
+            epochs: history.epochs,
+            train: watch.accuracy,
+            test: measure(&self.test)?.accuracy,
+            damaged: damaged.iter().map(|set| set.accuracy).collect(),
+            confusion: damaged.into_iter().map(|set| set.confusion).collect(),
+            at_inference,
+        })
+    }
+}
+
+/// At most `most` images, drawn at random: the first ones of a folder would be of one class.
+fn drawn(split: &Split, most: usize, seed: u64) -> Split {
+    if split.len() <= most {
+        return split.clone();
+    }
+    let mut chosen = Stream::new(seed).op("subset").draws().permutation(split.len());
+    chosen.truncate(most);
+    chosen.sort_unstable();
+    split.select(&chosen)
+}
+
+/// Measures the network on its unchanged training images after each epoch: what `History` has is measured on augmented
+/// images and with dropout, so it cannot be compared with the validation accuracy.
+struct Watch<'a> {
+    clean: Samples,
+    accuracy: Vec<f64>,
+    bar: &'a ProgressBar,
+}
+
+impl Callback for Watch<'_> {
+    fn on_epoch_end(&mut self, epoch: &mut EpochEnd<'_>) -> training::Result<Control> {
+        let measured = evaluate(epoch.network, &self.clean, Loss::default(), MEASURED_AT_ONCE)?;
+        self.accuracy.push(measured.accuracy);
+        self.bar.inc(1);
+        Ok(Control::Continue)
+    }
+}

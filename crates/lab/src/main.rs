@@ -1,0 +1,65 @@
+//! The `lab` program: one subcommand a job, one module an exercise.
+//!
+//! **For** answering the exercise sheet (`lab exercise all`) and for the daily jobs around networks: counting one,
+//! training one, looking at data. **Not for** mathematics: what is computed here is computed by the other crates, and
+//! a program of your own uses those (`docs/crates.md` says where to start with each).
+//!
+//! ```console
+//! $ lab exercise all --report target/report
+//! $ lab summary cats_vs_dogs --line-length 80 --expand-nested --show-trainable
+//! $ lab train --data digits --epochs 5 --output digits.safetensors
+//! ```
+//!
+//! Results go to stdout, progress and errors to stderr. The exit code is 0, 1 (the job failed) or 2 (bad usage).
+
+mod cli;
+mod commands;
+mod context;
+mod exercises;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            // A reader that went away (`lab … | head`) is no failure to talk about.
+            if !is_broken_pipe(&error) {
+                progress::say(&format!("error: {}", one_line(&error)));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error and its causes as one line; causes that only repeat what was said are left out.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    // An I/O error that nobody said anything about comes from writing to stdout.
+    if error.chain().count() == 1 && error.is::<std::io::Error>() {
+        line.push_str("the output cannot be written to stdout; free some space or send it elsewhere");
+    }
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if !line.contains(&text) {
+            if !line.is_empty() {
+                line.push_str(": ");
+            }
+            line.push_str(&text);
+        }
+    }
+    // Whatever a message is made of, it stays one line.
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

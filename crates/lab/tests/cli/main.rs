@@ -1,0 +1,10 @@
+//! The program from outside: what is typed, what comes back, what is left on the disk.
+
+mod data;
+mod exercise;
+mod files;
+mod interrupt;
+mod program;
+mod summary;
+mod train;
+mod usage;

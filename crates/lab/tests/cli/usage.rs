@@ -1,0 +1,58 @@
+//! What cannot be meant ends with exit code 2.
+
+use crate::program::Lab;
+
+#[test]
+fn usage_errors_exit_with_2() {
+    let lab = Lab::new();
+    #[track_caller]
+    fn check(lab: &Lab, arguments: &[&str], words: &[&str]) {
+        lab.run(arguments).check_error(2, words);
+        assert!(lab.files().is_empty());
+    }
+    check(&lab, &["exercise", "9"], &["'9'", "all"]);
+    check(&lab, &["exercise"], &["<WHICH>"]);
+    check(&lab, &["exercise", "1", "--quik"], &["--quik", "--quick"]);
+    check(&lab, &["sumary", "lenet5"], &["sumary", "summary"]);
+    check(&lab, &["train", "--epochs", "0"], &["--epochs", "at least 1"]);
+    check(&lab, &["train", "--batch-size", "0"], &["--batch-size", "at least 1"]);
+    check(
+        &lab,
+        &["train", "--validation-split", "1"],
+        &["--validation-split", "below 1"],
+    );
+    check(&lab, &["train", "--seed", "-1"], &["-1"]);
+    check(&lab, &["train", "--learning-rate", "fast"], &["--learning-rate"]);
+    check(
+        &lab,
+        &["train", "--resume", "a.safetensors", "--model", "lenet5"],
+        &["--resume", "--model"],
+    );
+    check(
+        &lab,
+        &["summary", "lenet5", "--style", "json", "--line-length", "80"],
+        &["--style json"],
+    );
+    check(&lab, &["data", "verify"], &["<NAME>"]);
+    assert_eq!(lab.run(&[]).code, Some(2));
+}
+
+#[test]
+fn help_is_no_error() {
+    let lab = Lab::new();
+    for arguments in [
+        &["--help"][..],
+        &["--version"],
+        &["train", "--help"],
+        &["data", "list", "--help"],
+    ] {
+        assert!(!lab.succeeds(arguments).is_empty());
+    }
+}
+
+#[test]
+fn a_device_that_is_not_there_is_said() {
+    let lab = Lab::new();
+    lab.fails(&["train", "--device", "tpu"], &["--device tpu", "cpu, cuda"]);
+    lab.fails(&["train", "--device", "cuda:x"], &["--device cuda:x", "cuda:0"]);
+}
