@@ -4,6 +4,7 @@ use anyhow::Result;
 use datasets::{Dataset, Split};
 use kernels::random::Stream;
 use report::Answer;
+use report::format::count;
 
 use crate::context::Context;
 
@@ -43,8 +44,8 @@ pub(super) fn describe(dataset: &Dataset, answer: &mut Answer) {
         .text(format!(
             "Data: *{}*, {} images to train on and {} to test on, {} × {} pixels, {} classes. {}",
             dataset.name,
-            dataset.train.labels.len(),
-            dataset.test.labels.len(),
+            count(dataset.train.labels.len()),
+            count(dataset.test.labels.len()),
             images.height,
             images.width,
             dataset.classes.len(),

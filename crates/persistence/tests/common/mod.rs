@@ -52,6 +52,7 @@ pub(crate) fn metadata() -> Metadata {
             seed: u64::MAX,
             batch_size: 32,
             augment: Some("flip(horizontal) | rotation(0.1)".into()),
+            data: Some("digits".into()),
             validation_split: 0.1,
             history: serde_json::json!({ "epochs": [{ "loss": 0.1 }, { "loss": 1e-300 }] }),
         }),
