@@ -1,4 +1,4 @@
-//! Exercise 6 posed as definitions, and answered by [`derive`].
+//! Exercise 6 posed as definitions, and answered by [`derive()`].
 //!
 //! Nothing here contains a result: the functions write down what is *given* and ask for a derivative.
 
@@ -244,7 +244,7 @@ impl Derivations {
 /// Derives the answers to (a)-(d) from the definitions.
 ///
 /// # Errors
-/// As [`derive`]; the limits are far from reached.
+/// As [`derive()`]; the limits are far from reached.
 pub fn derivations() -> Result<Derivations> {
     let s = Letters::default();
     let given = s.definitions();

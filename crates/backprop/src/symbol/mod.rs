@@ -6,7 +6,7 @@
 //!
 //! * [`Expr`] is the language, [`Symbol`], [`Index`] and [`Range`] its words.
 //! * [`Knowledge`] holds the definitions (`p = softmax(z)`), results already derived, and side conditions (`Σ y = 1`).
-//! * [`differentiate`], [`simplify`], [`expand`], [`equivalent`] transform; [`derive`] does so and returns every [`Step`].
+//! * [`differentiate`], [`simplify`], [`expand`], [`equivalent`] transform; [`derive()`] does so and returns every [`Step`].
 //! * [`Expr::evaluate`] puts [`Values`] in.
 //! * [`exercise`] poses the exercise's questions and [`exercise::derivations`] answers them.
 

@@ -101,7 +101,7 @@ pub fn derive(start: &Expr, known: &Knowledge, limits: Limits) -> Result<(Expr, 
 /// ```
 ///
 /// # Errors
-/// As [`derive`].
+/// As [`derive()`].
 pub fn simplify(e: &Expr, known: &Knowledge) -> Result<Expr> {
     Ok(run(e, known, &[SIMPLIFICATION], Limits::default())?.0)
 }
@@ -109,7 +109,7 @@ pub fn simplify(e: &Expr, known: &Knowledge) -> Result<Expr> {
 /// The simplified derivative `∂e/∂variable`.
 ///
 /// # Errors
-/// As [`derive`].
+/// As [`derive()`].
 pub fn differentiate(e: &Expr, variable: &Symbol, known: &Knowledge) -> Result<Expr> {
     Ok(derive(&Expr::derivative(e.clone(), variable), known, Limits::default())?.0)
 }
@@ -117,7 +117,7 @@ pub fn differentiate(e: &Expr, variable: &Symbol, known: &Knowledge) -> Result<E
 /// Multiplied out: a sum of products of powers, every sum over an index split into single products.
 ///
 /// # Errors
-/// As [`derive`]; multiplying out can make an expression much larger.
+/// As [`derive()`]; multiplying out can make an expression much larger.
 pub fn expand(e: &Expr, known: &Knowledge) -> Result<Expr> {
     Ok(run(e, known, &[EXPANSION], Limits::default())?.0)
 }
@@ -128,7 +128,7 @@ pub fn expand(e: &Expr, known: &Knowledge) -> Result<Expr> {
 /// `exp(a) exp(b)` are not recognised as equal).
 ///
 /// # Errors
-/// As [`derive`].
+/// As [`derive()`].
 pub fn equivalent(left: &Expr, right: &Expr, known: &Knowledge) -> Result<bool> {
     Ok(expand(&(left.clone() - right.clone()), known)?.is_zero())
 }

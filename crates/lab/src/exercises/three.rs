@@ -71,9 +71,9 @@ fn task(context: &Context, dataset: &Dataset) -> Result<Task> {
     } else {
         (
             zoo::mlp("mlp", height * width * channels, &[64], classes)?,
-            context.pick(8, 2),
+            context.pick(10, 3),
             32,
-            context.pick(3000, 600),
+            context.pick(6000, 1500),
         )
     };
     let shapes = Network::new(network.clone(), context.seed, &Device::Cpu, DType::F32)?;
