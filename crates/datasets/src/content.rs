@@ -212,7 +212,11 @@ impl Content {
             ErrorKind::InvalidInput | ErrorKind::InvalidData => {
                 self.malformed("gzip data", format!("damage ({source})"), FETCH_AGAIN)
             }
-            ErrorKind::UnexpectedEof => self.malformed("more gzip data", "the end of the file", FETCH_AGAIN),
+            ErrorKind::UnexpectedEof => self.malformed(
+                "more gzip data (bytes are counted unpacked)",
+                "the end of the file",
+                FETCH_AGAIN,
+            ),
             _ => Error::io("read", &self.path, source),
         }
     }

@@ -267,7 +267,7 @@ fn aligned(text: &str, width: usize, align: Align) -> String {
 }
 
 /// Each column's width: as wide as its cells if all fit, else the widest are narrowed, never below their longest word
-/// (at most 12 columns of it). `None` if that does not fit either.
+/// (at most 16 columns of it). `None` if that does not fit either.
 fn column_widths(header: &[String], rows: &[Vec<String>], width: usize) -> Option<Vec<usize>> {
     let columns = header.len();
     let room = width.checked_sub(3 * columns + 1)?;
@@ -283,7 +283,7 @@ fn column_widths(header: &[String], rows: &[Vec<String>], width: usize) -> Optio
                 .map(wrap::width)
                 .max()
                 .unwrap_or(1)
-                .clamp(1, 12)
+                .clamp(1, 16)
         })
         .collect();
     if floors.iter().sum::<usize>() > room {
