@@ -1,6 +1,7 @@
 //! Starting `cargo` and the programs it built.
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -43,8 +44,8 @@ pub(crate) fn docs(open: bool) -> Result<ExitCode> {
 
 /// Builds the `lab` program and returns where it is; `None` where the build failed (cargo has said why).
 ///
-/// The packages are those of `cargo test --workspace`, so that both commands resolve the same features and what one of
-/// them compiled serves the other.
+/// The shared dependencies (root `Cargo.toml`) have the same features whether `lab` alone or the workspace is built, so
+/// `cargo test --workspace` finds candle compiled.
 pub(crate) fn build_lab(features: Option<&str>, release: bool) -> Result<Option<PathBuf>> {
     let mut command = Command::new(cargo());
     command.current_dir(root()).args([
@@ -80,7 +81,7 @@ pub(crate) fn build_lab(features: Option<&str>, release: bool) -> Result<Option<
 }
 
 /// Runs a program and hands on its exit code.
-pub(crate) fn process(program: &Path, words: &[String]) -> Result<ExitCode> {
+pub(crate) fn process<S: AsRef<OsStr>>(program: &Path, words: &[S]) -> Result<ExitCode> {
     let mut command = Command::new(program);
     command.args(words);
     if program == cargo() {
@@ -107,4 +108,13 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// A path below the workspace's root, written short where that is the current folder.
+pub(crate) fn in_root(path: &Path) -> PathBuf {
+    let root = root();
+    match env::current_dir() {
+        Ok(here) if here == root => path.to_path_buf(),
+        _ => root.join(path),
+    }
 }

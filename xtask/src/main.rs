@@ -14,7 +14,8 @@ mod cargo;
 mod page;
 mod tidy;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -92,9 +93,9 @@ struct ExerciseArgs {
     /// The seed of every random draw
     #[arg(long)]
     seed: Option<u64>,
-    /// Where the page and the JSON records go
-    #[arg(long, default_value = "target/report")]
-    report: String,
+    /// Where the page and the JSON records go [default: target/report, of one exercise target/report/exercise-N]
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
     /// Cargo features for another device: cuda, cudnn, metal, mkl, accelerate
     #[arg(long, value_name = "FEATURES")]
     features: Option<String>,
@@ -105,8 +106,15 @@ struct ExerciseArgs {
 
 fn main() -> Result<ExitCode> {
     match Cli::parse().command {
-        Command::All(args) => exercise("all", &args),
-        Command::Exercise { number, args } => exercise(&number.to_string(), &args),
+        Command::All(args) => exercise("all", Path::new("target/report"), &args),
+        Command::Exercise { number, args } => {
+            // A folder of its own: the page of all six stays as it is.
+            exercise(
+                &number.to_string(),
+                &Path::new("target/report").join(format!("exercise-{number}")),
+                &args,
+            )
+        }
         Command::Test { packages, rest } => cargo::run("test", &cargo::selection(&packages), &rest),
         Command::Bench { packages, rest } => cargo::run("bench", &cargo::selection(&packages), &rest),
         Command::Docs { open } => cargo::docs(open),
@@ -115,31 +123,28 @@ fn main() -> Result<ExitCode> {
     }
 }
 
-/// Builds `lab` and lets it answer.
-fn exercise(which: &str, args: &ExerciseArgs) -> Result<ExitCode> {
+/// Builds `lab` and lets it answer; the page goes to `folder` in the workspace where no other is given.
+fn exercise(which: &str, folder: &Path, args: &ExerciseArgs) -> Result<ExitCode> {
     let Some(program) = cargo::build_lab(args.features.as_deref(), args.release)? else {
         return Ok(ExitCode::FAILURE);
     };
-    let mut words = vec![
-        "exercise".to_string(),
-        which.to_string(),
-        "--report".to_string(),
-        args.report.clone(),
-    ];
-    for (flag, value) in [
+    let report = args.report.clone().unwrap_or_else(|| cargo::in_root(folder));
+    let mut words: Vec<OsString> = vec!["exercise".into(), which.into(), "--report".into(), report.into()];
+    let options = [
         ("--data", &args.data),
         ("--data-dir", &args.data_dir),
         ("--device", &args.device),
-    ] {
+    ];
+    for (flag, value) in options {
         if let Some(value) = value {
-            words.extend([flag.to_string(), value.clone()]);
+            words.extend([flag.into(), value.into()]);
         }
     }
     if let Some(seed) = args.seed {
-        words.extend(["--seed".to_string(), seed.to_string()]);
+        words.extend(["--seed".into(), seed.to_string().into()]);
     }
     if args.quick {
-        words.push("--quick".to_string());
+        words.push("--quick".into());
     }
     cargo::process(&program, &words)
 }

@@ -283,24 +283,8 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>)
         return None;
     }
     candidates
-        .map(|c| (edit_distance(&name, &c.to_lowercase()), c))
+        .map(|c| (strsim::damerau_levenshtein(&name, &c.to_lowercase()), c))
         .min_by_key(|&(d, _)| d)
         .filter(|&(d, c)| d <= 1 + c.len().min(name.len()) / 3)
         .map(|(_, c)| c)
-}
-
-/// Levenshtein's distance, one row of the table at a time.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &cb) in b.iter().enumerate() {
-            let substitute = diagonal + usize::from(ca != cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

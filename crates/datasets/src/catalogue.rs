@@ -358,7 +358,7 @@ pub(crate) fn unknown(name: &str) -> Error {
     let letters = plain(name);
     let nearest = CATALOGUE
         .iter()
-        .map(|set| (edits(&letters, &plain(set.name)), set.name))
+        .map(|set| (strsim::damerau_levenshtein(&letters, &plain(set.name)), set.name))
         .min();
     Error::UnknownDataset {
         name: name.to_string(),
@@ -375,20 +375,4 @@ fn plain(name: &str) -> String {
         .filter(|letter| !matches!(letter, '-' | '_'))
         .map(|letter| letter.to_ascii_lowercase())
         .collect()
-}
-
-/// How many letters must be inserted, removed or changed (Levenshtein's distance).
-fn edits(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, letter) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, other) in right.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
