@@ -4,9 +4,8 @@ use anyhow::{Result, bail};
 use augmentation::Pipeline;
 use augmentation::corrupt::{self, Corruption};
 use candle_core::{DType, Device};
-use datasets::{Dataset, Split};
+use datasets::Dataset;
 use indicatif::ProgressBar;
-use kernels::random::Stream;
 use models::{Network, zoo};
 use nn_theory::ModelSpec;
 use optimizers::Optimizer;
@@ -14,6 +13,7 @@ use optimizers_bench::side_by_side;
 use training::{Callback, Control, EpochEnd, EpochRecord, Loss, Samples, StopReason, Trainer};
 use training::{accuracy, evaluate, predict_augmented};
 
+use super::super::data::subset;
 use crate::context::Context;
 
 /// The severities of a corruption.
@@ -113,8 +113,8 @@ impl Plan {
         } else {
             context.pick((2000, 1000), (600, 200))
         };
-        dataset.train = drawn(&dataset.train, most.0, context.seed);
-        dataset.test = drawn(&dataset.test, most.1, context.seed);
+        dataset.train = subset(&dataset.train, most.0, context.seed);
+        dataset.test = subset(&dataset.test, most.1, context.seed);
         let (network, learning_rate, batch_size, epochs) = if two {
             let network = zoo::first_cnn_for("first_cnn", [height, width, channels], 2)?;
             (network, 0.001, 8, context.pick(60, 20))
@@ -284,17 +284,6 @@ impl Plan {
             at_inference,
         })
     }
-}
-
-/// At most `most` images, drawn at random: the first ones of a folder would be of one class.
-fn drawn(split: &Split, most: usize, seed: u64) -> Split {
-    if split.len() <= most {
-        return split.clone();
-    }
-    let mut chosen = Stream::new(seed).op("subset").draws().permutation(split.len());
-    chosen.truncate(most);
-    chosen.sort_unstable();
-    split.select(&chosen)
 }
 
 /// Measures the network on its unchanged training images after each epoch: what `History` has is measured on augmented
