@@ -2,6 +2,8 @@
 //!
 //! Each is made of candle operations whose gradients are right; candle's own pooling is not among them.
 
+pub(crate) mod volume;
+
 use candle_core::{D, DType, Tensor};
 
 use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
@@ -46,7 +48,10 @@ fn sigmoid(x: &Tensor) -> Result<Tensor> {
 
 /// `max(x, 0) + ln(1 + exp(-|x|))`.
 fn softplus(x: &Tensor) -> Result<Tensor> {
-    relu(x)? + (x.abs()?.neg()?.exp()? + 1.0)?.log()?
+    // -|x| as x - 2 max(x, 0): candle's `abs` has the derivative 1 at 0, which would make that of softplus -1/2 there.
+    let positive = relu(x)?;
+    let negative_size = (x - (&positive * 2.0)?)?;
+    positive + (negative_size.exp()? + 1.0)?.log()?
 }
 
 pub(crate) fn log_softmax(x: &Tensor) -> Result<Tensor> {
@@ -247,7 +252,7 @@ mod tests {
     use crate::random::Stream;
     use crate::window::Padding;
 
-    fn var(name: &str, dims: &[usize]) -> Var {
+    pub(super) fn var(name: &str, dims: &[usize]) -> Var {
         let mut draws = Stream::new(11).layer(name).draws();
         let numbers: Vec<f64> = (0..dims.iter().product::<usize>()).map(|_| draws.normal()).collect();
         Var::from_tensor(&Tensor::from_vec(numbers, dims, &Device::Cpu).unwrap()).unwrap()
@@ -265,7 +270,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn agree(fused: Result<Tensor>, composed: Result<Tensor>, vars: &[&Var]) {
+    pub(super) fn agree(fused: Result<Tensor>, composed: Result<Tensor>, vars: &[&Var]) {
         for (which, (a, b)) in results(fused, vars).iter().zip(results(composed, vars)).enumerate() {
             let scale = b.iter().fold(1.0f64, |scale, b| scale.max(b.abs()));
             assert_eq!(a.len(), b.len());

@@ -4,11 +4,11 @@
 //! fused operation (bias and activation inside the matrix product, pooling with stored indices, softmax inside the loss); on CUDA and
 //! Metal, and for half precision, the same function is composed of candle's own operations. Names, defaults and semantics are Keras'.
 //!
-//! Images are `(batch, height, width, channels)`, convolution kernels `(height, width, in, out)`. The same input gives the same bits whatever
+//! Sequences are `(batch, steps, channels)`, images `(batch, height, width, channels)`, volumes `(batch, depth, height, width,
+//! channels)`, convolution kernels `(height, width, in, out)`. The same input gives the same bits whatever
 //! the number of threads: work is cut by sizes, never by threads, and sums over several pieces are added in a fixed order.
 //!
-//! **Not for** layers with weights of their own (`models` builds those), update rules (`optimizers`), or losses on probabilities
-//! (apply them to logits, or compose them from candle operations).
+//! **Not for** layers with weights of their own (`models` builds those), or update rules (`optimizers`).
 //!
 //! ```
 //! use candle_core::{Device, Tensor, Var};
@@ -28,26 +28,52 @@
 //! ```
 
 mod activation;
+mod activation_more;
 mod composed;
 mod conv2d;
+mod conv_transpose;
+mod convolution;
 mod cpu;
+mod depthwise;
 mod dropout;
 mod error;
 mod gradients;
+mod layer_norm;
 mod linear;
 mod loss;
+pub mod losses;
+pub mod memory;
 mod normalization;
 mod pooling;
+mod pooling_volume;
 pub mod random;
+pub mod tape;
 mod window;
 
 pub use activation::{Activation, activation, log_softmax, softmax};
+pub use activation_more::{
+    celu, gelu_tanh, glu, hard_shrink, hard_silu, hard_tanh, log_sigmoid, soft_shrink, sparse_plus, sparse_sigmoid,
+    sparsemax, squareplus, tanh_shrink, threshold,
+};
+pub use conv_transpose::{ConvTransposeOptions, conv1d_transpose, conv2d_transpose, conv3d_transpose};
 pub use conv2d::{Conv2dOptions, conv2d};
+pub use convolution::{Conv1dOptions, Conv3dOptions, ConvOptions, conv1d, conv3d};
+pub use depthwise::{DepthwiseConv2dOptions, depthwise_conv2d, separable_conv2d};
 pub use dropout::dropout;
 pub use error::{Error, Result};
 pub use gradients::gradients_present;
+pub use layer_norm::{group_norm, layer_norm, rms_norm, unit_norm};
 pub use linear::linear;
 pub use loss::{binary_crossentropy, categorical_crossentropy, mean_squared_error, sparse_categorical_crossentropy};
 pub use normalization::{BatchNorm, batch_norm};
 pub use pooling::{Pool2dOptions, avg_pool2d, global_avg_pool2d, global_max_pool2d, max_pool2d};
+pub use pooling_volume::{
+    Pool1dOptions, Pool3dOptions, PoolOptions, adaptive_avg_pool, adaptive_max_pool, avg_pool1d, avg_pool3d,
+    max_pool1d, max_pool3d,
+};
 pub use window::Padding;
+
+/// The programs of `docs/upstream.md` are compiled and run with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/upstream.md")]
+pub struct Upstream;

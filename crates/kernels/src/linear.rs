@@ -4,7 +4,7 @@ use candle_core::{D, Tensor};
 
 use crate::activation::{Activation, activation as apply};
 use crate::error::{Result, expect_dtype, expect_float, expect_shape, shape_error};
-use crate::{composed, cpu};
+use crate::{composed, cpu, tape};
 
 /// $y = f(x K + b)$: Keras' `Dense`, with the bias and the activation applied while the product is in the cache.
 ///
@@ -47,7 +47,7 @@ pub fn linear(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, activation: Ac
     let flat = if x.rank() == 2 {
         x.clone()
     } else {
-        x.reshape((rows, inputs))?
+        tape::reshape(x, (rows, inputs))?
     };
     let y = if composed::is_fused(x) && rows * inputs * units > 0 {
         cpu::linear(&flat, kernel, bias, activation)?
@@ -59,5 +59,5 @@ pub fn linear(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, activation: Ac
     }
     let mut dims = x.dims().to_vec();
     dims[x.rank() - 1] = units;
-    Ok(y.reshape(dims)?)
+    tape::reshape(&y, dims)
 }

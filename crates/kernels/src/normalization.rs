@@ -3,7 +3,7 @@
 use candle_core::{D, Tensor};
 
 use crate::error::{Error, Result, expect_dtype, expect_float, expect_shape, shape_error};
-use crate::{composed, cpu};
+use crate::{composed, cpu, tape};
 
 /// What [`batch_norm`] returns.
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ pub fn batch_norm(
     }
     let gamma = gamma.map_or_else(|| moving_mean.ones_like(), |gamma| Ok(gamma.clone()))?;
     let beta = beta.map_or_else(|| moving_mean.zeros_like(), |beta| Ok(beta.clone()))?;
-    let flat = x.reshape((x.elem_count() / channels, channels))?;
+    let flat = tape::reshape(x, (x.elem_count() / channels, channels))?;
     let (moving_mean, moving_variance) = (moving_mean.detach(), moving_variance.detach());
     if !training {
         let scale = gamma.div(&(&moving_variance + epsilon)?.sqrt()?)?;
@@ -107,7 +107,7 @@ pub fn batch_norm(
             composed::channel_affine(&flat, &scale, &shift)?
         };
         return Ok(BatchNorm {
-            output: y.reshape(x.shape())?,
+            output: tape::reshape(&y, x.shape())?,
             moving_mean,
             moving_variance,
         });
@@ -119,7 +119,7 @@ pub fn batch_norm(
     };
     let blend = |old: &Tensor, new: &Tensor| ((old * momentum)? + (new * (1.0 - momentum))?).map_err(Error::from);
     Ok(BatchNorm {
-        output: y.reshape(x.shape())?,
+        output: tape::reshape(&y, x.shape())?,
         moving_mean: blend(&moving_mean, &mean)?,
         moving_variance: blend(&moving_variance, &variance)?,
     })

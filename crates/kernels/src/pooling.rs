@@ -55,6 +55,17 @@ fn window(op: &'static str, x: &Tensor, options: &Pool2dOptions) -> Result<Windo
             x,
         ));
     }
+    for axis in [&window.rows, &window.columns] {
+        // Only explicit padding can be so wide that a pool lies beside the image.
+        if (0..axis.output).any(|position| axis.taps_inside(position) == 0) {
+            return Err(Error::Option {
+                op,
+                option: "padding",
+                expected: "so narrow that every pool sees a pixel of the image".into(),
+                found: format!("{:?}", options.padding),
+            });
+        }
+    }
     Ok(window)
 }
 

@@ -11,6 +11,21 @@ pub enum Padding {
     /// The image is extended so that there are $\lceil n / s \rceil$ positions; of an odd number of added pixels the
     /// larger half comes **after** the image, as TensorFlow and Keras have it.
     Same,
+    /// $k_d - 1$ zeros before the image and none after it, so that no position sees what comes later.
+    Causal,
+    /// So many pixels (before, after) along the height and along the width; a sequence only has a width. Zeros for
+    /// convolutions; for pooling, pixels that never win and do not count.
+    Explicit([[usize; 2]; 2]),
+}
+
+impl Padding {
+    /// The padding for one of the two sides of an image: an explicit one names its pair twice.
+    fn along(self, side: usize) -> Self {
+        match self {
+            Self::Explicit(pairs) => Self::Explicit([pairs[side]; 2]),
+            other => other,
+        }
+    }
 }
 
 /// The positions of a window along one axis.
@@ -29,8 +44,35 @@ pub(crate) struct Axis {
     pub(crate) after: usize,
 }
 
+/// Sizes of windows, strides and paddings stay below this, so that sums of them stay far from overflow.
+const LARGEST: usize = 1 << 30;
+
+/// `(k - 1) d + 1` pixels, after checking that nothing is 0 or enormous.
+fn extent(op: &'static str, window: usize, stride: usize, dilation: usize) -> Result<usize> {
+    for (option, value) in [("window", window), ("strides", stride), ("dilation", dilation)] {
+        if value == 0 {
+            return Err(Error::Option {
+                op,
+                option,
+                expected: "at least 1".into(),
+                found: "0".into(),
+            });
+        }
+    }
+    (window - 1)
+        .checked_mul(dilation)
+        .and_then(|extent| extent.checked_add(1))
+        .filter(|extent| *extent <= LARGEST && stride <= LARGEST)
+        .ok_or_else(|| Error::Option {
+            op,
+            option: "window",
+            expected: "smaller than 2^30 pixels".into(),
+            found: format!("{window} taps, dilation {dilation}, stride {stride}"),
+        })
+}
+
 impl Axis {
-    fn new(
+    pub(crate) fn new(
         op: &'static str,
         axis: &'static str,
         input: usize,
@@ -39,54 +81,132 @@ impl Axis {
         dilation: usize,
         padding: Padding,
     ) -> Result<Self> {
-        for (option, value) in [("window", window), ("strides", stride), ("dilation", dilation)] {
-            if value == 0 {
-                return Err(Error::Option {
-                    op,
-                    option,
-                    expected: "at least 1".into(),
-                    found: "0".into(),
-                });
-            }
-        }
-        let extent = (window - 1)
-            .checked_mul(dilation)
-            .and_then(|extent| extent.checked_add(1))
-            .filter(|extent| *extent <= 1 << 30 && stride <= 1 << 30)
-            .ok_or_else(|| Error::Option {
-                op,
-                option: "window",
-                expected: "smaller than 2^30 pixels".into(),
-                found: format!("{window} taps, dilation {dilation}, stride {stride}"),
-            })?;
-        let (output, total) = match padding {
-            Padding::Valid => {
-                if input < extent {
-                    return Err(Error::Window {
-                        op,
-                        axis,
-                        window: extent,
-                        input,
-                    });
-                }
-                ((input - extent) / stride + 1, 0)
-            }
+        let extent = extent(op, window, stride, dilation)?;
+        let (before, after) = match padding {
+            Padding::Valid => (0, 0),
             Padding::Same => {
                 let output = input.div_ceil(stride);
                 let reach = output.saturating_sub(1) * stride + extent;
-                (output, if output == 0 { 0 } else { reach.saturating_sub(input) })
+                let total = if output == 0 { 0 } else { reach.saturating_sub(input) };
+                return Ok(Self {
+                    input,
+                    output,
+                    window,
+                    stride,
+                    dilation,
+                    before: total / 2,
+                    after: total - total / 2,
+                });
+            }
+            Padding::Causal => (extent - 1, 0),
+            Padding::Explicit([[before, after], _]) => {
+                if before > LARGEST || after > LARGEST {
+                    return Err(Error::Option {
+                        op,
+                        option: "padding",
+                        expected: "smaller than 2^30 pixels".into(),
+                        found: format!("({before}, {after})"),
+                    });
+                }
+                (before, after)
             }
         };
-        let before = total / 2;
+        let padded = input + before + after;
+        if padded < extent {
+            return Err(Error::Window {
+                op,
+                axis,
+                window: extent,
+                input: padded,
+            });
+        }
         Ok(Self {
             input,
-            output,
+            output: (padded - extent) / stride + 1,
             window,
             stride,
             dilation,
             before,
-            after: total - before,
+            after,
         })
+    }
+
+    /// The axis of a transposed convolution: its `input` pixels are what comes **out**, its positions are the `positions`
+    /// pixels that go in. Source of the sizes: Keras' `compute_conv_transpose_output_shape`.
+    ///
+    /// Without `output_padding` p: valid `n s + max(k - s, 0)`, same `n s`. With it: valid `(n - 1) s + k + p`, same
+    /// `(n - 1) s + k - 2 ⌊k / 2⌋ + p`; `k` is the window with its dilation.
+    pub(crate) fn transposed(
+        op: &'static str,
+        positions: usize,
+        [window, stride, dilation]: [usize; 3],
+        padding: Padding,
+        output_padding: Option<usize>,
+    ) -> Result<Self> {
+        let extent = extent(op, window, stride, dilation)?;
+        let refused = |option: &'static str, expected: &str, found: String| Error::Option {
+            op,
+            option,
+            expected: expected.into(),
+            found,
+        };
+        let extra = output_padding.unwrap_or(0);
+        if positions > LARGEST || extra > LARGEST {
+            let found = format!("{positions} pixels, output_padding {extra}");
+            return Err(refused("output_padding", "smaller than 2^30 pixels", found));
+        }
+        let full = positions.saturating_sub(1) * stride + extent;
+        let output = match (padding, output_padding) {
+            (Padding::Valid, None) => positions * stride + extent.saturating_sub(stride),
+            (Padding::Same, None) => positions * stride,
+            (Padding::Valid, Some(extra)) => full + extra,
+            (Padding::Same, Some(extra)) => full - 2 * (extent / 2) + extra,
+            (other, _) => return Err(refused("padding", "valid or same", format!("{other:?}"))),
+        };
+        if output == 0 {
+            return Err(refused(
+                "output_padding",
+                "so large that a pixel is left",
+                extra.to_string(),
+            ));
+        }
+        let before = match padding {
+            Padding::Same => full.saturating_sub(output) / 2,
+            _ => 0,
+        };
+        Ok(Self {
+            input: output,
+            output: positions,
+            window,
+            stride,
+            dilation,
+            before,
+            after: full.saturating_sub(output + before),
+        })
+    }
+
+    /// For each position the (pixel, tap) pairs that it sees.
+    pub(crate) fn by_position(&self) -> Vec<Vec<(usize, usize)>> {
+        (0..self.output)
+            .map(|position| {
+                (0..self.window)
+                    .filter_map(|tap| self.pixel(position, tap).map(|pixel| (pixel, tap)))
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// For each pixel the (position, tap) pairs that see it.
+    pub(crate) fn by_pixel(&self) -> Vec<Vec<(usize, usize)>> {
+        let mut seen = vec![Vec::new(); self.input];
+        for position in 0..self.output {
+            for tap in 0..self.window {
+                if let Some(pixel) = self.pixel(position, tap) {
+                    seen[pixel].push((position, tap));
+                }
+            }
+        }
+        seen
     }
 
     /// The input pixel under a tap at an output position, `None` where it is padding.
@@ -121,8 +241,24 @@ impl Window {
         padding: Padding,
     ) -> Result<Self> {
         Ok(Self {
-            rows: Axis::new(op, "height", image[0], window[0], strides[0], dilation[0], padding)?,
-            columns: Axis::new(op, "width", image[1], window[1], strides[1], dilation[1], padding)?,
+            rows: Axis::new(
+                op,
+                "height",
+                image[0],
+                window[0],
+                strides[0],
+                dilation[0],
+                padding.along(0),
+            )?,
+            columns: Axis::new(
+                op,
+                "width",
+                image[1],
+                window[1],
+                strides[1],
+                dilation[1],
+                padding.along(1),
+            )?,
         })
     }
 
@@ -165,6 +301,34 @@ mod tests {
         check(7, 3, 1, 2, Padding::Same, (7, 2, 2));
         check(7, 1, 3, 1, Padding::Same, (3, 0, 0));
         check(0, 3, 1, 1, Padding::Same, (0, 0, 0));
+        check(9, 3, 1, 2, Padding::Causal, (9, 4, 0));
+        check(9, 3, 2, 1, Padding::Causal, (5, 2, 0));
+        check(5, 3, 2, 1, Padding::Explicit([[0, 1]; 2]), (2, 0, 1));
+    }
+
+    #[test]
+    fn transposed_output_sizes_are_keras() {
+        // (n, k, s, d, padding, output_padding) -> (pixels, cut before)
+        for (n, sizes, padding, extra, expected) in [
+            (4, [3, 1, 1], Padding::Valid, None, (6, 0)),
+            (4, [3, 1, 1], Padding::Same, None, (4, 1)),
+            (4, [3, 2, 1], Padding::Valid, None, (9, 0)),
+            (4, [3, 2, 1], Padding::Same, None, (8, 0)),
+            (4, [4, 2, 1], Padding::Same, None, (8, 1)),
+            (4, [2, 3, 1], Padding::Valid, None, (12, 0)),
+            (4, [2, 3, 1], Padding::Same, None, (12, 0)),
+            (4, [3, 2, 1], Padding::Same, Some(1), (8, 0)),
+            (4, [3, 2, 1], Padding::Valid, Some(0), (9, 0)),
+        ] {
+            let axis = Axis::transposed("test", n, sizes, padding, extra).unwrap();
+            assert_eq!(
+                (axis.input, axis.before),
+                expected,
+                "{n} {sizes:?} {padding:?} {extra:?}"
+            );
+        }
+        assert!(Axis::transposed("test", 1, [2, 1, 1], Padding::Same, Some(0)).is_err());
+        assert!(Axis::transposed("test", 4, [2, 1, 1], Padding::Causal, None).is_err());
     }
 
     #[test]

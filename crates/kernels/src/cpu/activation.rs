@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::real::{PIECE, Real, for_real, numbers, slice, tensor_like, vectorized};
 use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
+use crate::tape::apply1;
 
 /// Whether the derivative can be told from the function's value, so that the argument need not be kept.
 pub(super) fn derivative_from_output(activation: Activation) -> bool {
@@ -36,6 +37,7 @@ fn scale<T: Real>(gradient: &mut [T], at: &[T], derivative: impl Fn(T) -> T) {
 }
 
 /// `1 / (1 + exp(-x))` without overflow.
+#[inline(always)]
 fn sigmoid<T: Real>(x: T) -> T {
     let e = (-x.abs()).exp();
     if x >= T::zero() {
@@ -151,7 +153,7 @@ struct Op(Activation);
 
 /// Applies an activation to a tensor.
 pub(crate) fn activation(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Op(activation))
+    apply1(&x.contiguous()?, Op(activation))
 }
 
 /// How many numbers one thread takes: whole rows.

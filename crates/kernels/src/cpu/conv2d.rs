@@ -1,14 +1,18 @@
-//! Convolution as matrix products over tiles of patches, and its gradient.
+//! Convolution and its gradient: [`super::direct`] where it can, products with tiles of patches (im2col) for groups and for the gradient
+//! of images under strides.
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::activation::{activation as apply_activation, apply, apply_gradient, derivative_from_output};
+use super::direct::{Direct, Images};
 use super::linear::add;
 use super::matmul::{View, product};
 use super::patches::{Order, Patches};
 use super::real::{Real, for_real, numbers, slice};
+use super::simd::Vectors;
 use crate::activation::Activation;
+use crate::tape::{apply2, apply3, wants_gradient};
 use crate::window::Window;
 
 /// Numbers in a tile of patches: 2^16 f32 are 256 KiB, which leaves room in an L2 cache for the kernel and the output.
@@ -42,8 +46,8 @@ pub(crate) fn conv2d(
     };
     let (x, kernel) = (x.contiguous()?, kernel.contiguous()?);
     let y = match bias {
-        Some(bias) => x.apply_op3(&kernel, &bias.contiguous()?, op)?,
-        None => x.apply_op2(&kernel, op)?,
+        Some(bias) => apply3(&x, &kernel, &bias.contiguous()?, op)?,
+        None => apply2(&x, &kernel, op)?,
     };
     if fused { Ok(y) } else { apply_activation(&y, activation) }
 }
@@ -78,6 +82,16 @@ impl Sizes {
             filters,
             tile_rows,
         }
+    }
+
+    /// The convolution without patches, where it can be one.
+    fn direct(&self) -> Option<Direct> {
+        (self.op.groups == 1).then_some(Direct {
+            window: self.op.window,
+            channels: self.channels,
+            filters: self.filters,
+            activation: self.op.activation,
+        })
     }
 
     fn image(&self) -> usize {
@@ -151,7 +165,7 @@ fn tile<'a, T: Real>(
     View::strided(buffer, positions, patches.depth(), row_stride, column_stride)
 }
 
-fn forward<T: Real>(
+fn forward<T: Vectors>(
     op: Op,
     x: (&CpuStorage, &Layout),
     kernel: (&CpuStorage, &Layout),
@@ -160,6 +174,15 @@ fn forward<T: Real>(
     let sizes = Sizes::new(op, x.1.dims(), kernel.1.dims());
     let (x, kernel) = (slice::<T>(x.0, x.1)?, slice::<T>(kernel.0, kernel.1)?);
     let bias = bias.map(|(storage, layout)| slice::<T>(storage, layout)).transpose()?;
+    let shape = Shape::from((
+        sizes.images,
+        op.window.rows.output,
+        op.window.columns.output,
+        sizes.filters,
+    ));
+    if let Some(direct) = sizes.direct() {
+        return Ok((T::to_cpu_storage_owned(direct.forward(x, kernel, bias)), shape));
+    }
     let mut y = vec![T::zero(); sizes.images * sizes.output()];
     let group_filters = sizes.filters / op.groups;
     let mut tasks: Vec<(usize, std::ops::Range<usize>, &mut [T])> = Vec::new();
@@ -185,13 +208,7 @@ fn forward<T: Real>(
             apply(y, sizes.filters, op.activation);
         },
     );
-    let shape = (
-        sizes.images,
-        op.window.rows.output,
-        op.window.columns.output,
-        sizes.filters,
-    );
-    Ok((T::to_cpu_storage_owned(y), Shape::from(shape)))
+    Ok((T::to_cpu_storage_owned(y), shape))
 }
 
 /// Gradients of `x`, `kernel` and `bias`, each only if it is asked for.
@@ -205,7 +222,7 @@ struct Piece<'a, T> {
     db: &'a mut [T],
 }
 
-fn backward<T: Real>(
+fn backward<T: Vectors>(
     op: Op,
     x: &Tensor,
     kernel: &Tensor,
@@ -218,9 +235,9 @@ fn backward<T: Real>(
     numbers!(kernel_numbers: T = kernel);
     numbers!(y_numbers: T = y);
     numbers!(gradient_numbers: T = gradient);
-    let want_x = x.track_op();
-    let want_kernel = kernel.track_op();
-    let want_bias = bias.is_some_and(Tensor::track_op);
+    let want_x = wants_gradient(x);
+    let want_kernel = wants_gradient(kernel);
+    let want_bias = bias.is_some_and(wants_gradient);
 
     let kernel_len = kernel.elem_count();
     let partial_sums = (PARTIAL_NUMBERS / kernel_len).clamp(1, PARTIAL_SUMS);
@@ -248,8 +265,18 @@ fn backward<T: Real>(
         y: y_numbers,
         gradient: gradient_numbers,
     };
+    let direct = sizes.direct().filter(|direct| !want_x || direct.turns_round());
     work.into_par_iter().with_max_len(1).for_each(|piece| {
         let images = piece.first..(piece.first + images_each).min(sizes.images);
+        if let Some(direct) = direct {
+            let of = |size: usize| images.start * size..images.end * size;
+            let seen = Images {
+                x: &x_numbers[of(sizes.image())],
+                y: &y_numbers[of(sizes.output())],
+                dy: &gradient_numbers[of(sizes.output())],
+            };
+            return direct.backward(seen, kernel_numbers, piece.dx, piece.dw, piece.db);
+        }
         call.piece(images, piece, want_x, want_kernel, want_bias);
     });
 

@@ -3,6 +3,8 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
+use crate::tape::apply1;
+
 use super::real::{PIECE, Real, for_real, numbers, slice, tensor_like, vectorized};
 
 struct Op {
@@ -12,7 +14,7 @@ struct Op {
 
 /// `x * mask * scale`, for a mask of zeros and ones.
 pub(crate) fn dropout(x: &Tensor, mask: Vec<u8>, scale: f64) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Op { mask, scale })
+    apply1(&x.contiguous()?, Op { mask, scale })
 }
 
 fn masked<T: Real>(op: &Op, x: &[T]) -> Vec<T> {

@@ -5,8 +5,9 @@ use rayon::prelude::*;
 
 use super::activation::{activation as apply_activation, apply, apply_gradient, derivative_from_output};
 use super::matmul::{View, parallel_product};
-use super::real::{Real, for_real, numbers, slice, vectorized};
+use super::real::{Real, for_real, numbers, pairwise, slice, vectorized};
 use crate::activation::Activation;
+use crate::tape::{apply2, apply3, wants_gradient};
 
 struct Op {
     activation: Activation,
@@ -20,8 +21,8 @@ pub(crate) fn linear(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, activat
     };
     let (x, kernel) = (x.contiguous()?, kernel.contiguous()?);
     let y = match bias {
-        Some(bias) => x.apply_op3(&kernel, &bias.contiguous()?, op)?,
-        None => x.apply_op2(&kernel, op)?,
+        Some(bias) => apply3(&x, &kernel, &bias.contiguous()?, op)?,
+        None => apply2(&x, &kernel, op)?,
     };
     if fused { Ok(y) } else { apply_activation(&y, activation) }
 }
@@ -51,9 +52,7 @@ pub(super) fn add<T: Real>(sums: &mut [T], terms: &[T]) {
     vectorized(
         #[inline(always)]
         || {
-            for (sum, term) in sums.iter_mut().zip(terms) {
-                *sum += *term;
-            }
+            pairwise(sums, terms, |sum, term| *sum += *term);
         },
     );
 }
@@ -89,7 +88,7 @@ fn backward<T: Real>(
         &before
     };
 
-    let bias_gradient = bias.filter(|bias| bias.track_op()).map(|bias| {
+    let bias_gradient = bias.filter(|bias| wants_gradient(bias)).map(|bias| {
         let mut db = vec![T::zero(); units];
         // Columns may be shared out among threads, rows are always added from the first to the last.
         db.par_chunks_mut(256).enumerate().for_each(|(piece, db)| {
@@ -101,11 +100,11 @@ fn backward<T: Real>(
         Tensor::from_vec(db, units, bias.device())
     });
     let dz = View::rows(dz, rows, units);
-    let kernel_gradient = kernel.track_op().then(|| {
+    let kernel_gradient = wants_gradient(kernel).then(|| {
         let dw = parallel_product(View::rows(x_numbers, rows, inputs).transposed(), dz, |_, _| {});
         Tensor::from_vec(dw, (inputs, units), kernel.device())
     });
-    let x_gradient = x.track_op().then(|| {
+    let x_gradient = wants_gradient(x).then(|| {
         let dx = parallel_product(dz, View::rows(kernel_numbers, inputs, units).transposed(), |_, _| {});
         Tensor::from_vec(dx, (rows, inputs), x.device())
     });

@@ -3,8 +3,14 @@
 //! Their callers have checked the shapes; their arguments are on the CPU and have the same type.
 
 mod activation;
+mod boxes;
 mod conv2d;
+mod depthwise;
+mod direct;
 mod dropout;
+mod elementary;
+mod fold;
+mod group_norm;
 mod linear;
 mod loss;
 mod matmul;
@@ -12,13 +18,22 @@ mod normalization;
 mod patches;
 mod pooling;
 mod real;
+mod simd;
+mod sum;
+mod tile;
+mod whole_pools;
 
 pub(crate) use activation::activation;
+pub(crate) use boxes::{Boxes, avg_boxes, max_boxes};
 pub(crate) use conv2d::conv2d;
+pub(crate) use depthwise::depthwise;
 pub(crate) use dropout::dropout;
+pub(crate) use fold::fold;
+pub(crate) use group_norm::group_norm;
 pub(crate) use linear::linear;
 pub(crate) use loss::{
     binary_crossentropy, categorical_crossentropy, mean_squared_error, sparse_categorical_crossentropy,
 };
 pub(crate) use normalization::{batch_norm_training, channel_affine};
 pub(crate) use pooling::{avg_pool2d, max_pool2d};
+pub(crate) use sum::sum;

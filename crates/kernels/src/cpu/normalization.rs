@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::real::{Real, for_real, numbers, slice};
+use super::real::{Real, for_real, numbers, slice, vectorized};
+use crate::tape::{apply3, wants_gradient};
 
 /// Rows that are added up before their sum is put aside; a constant, so that threads do not change the bits.
 const ROWS: usize = 256;
@@ -20,14 +21,10 @@ struct Statistics {
 impl Statistics {
     fn of<T: Real>(x: &[T], channels: usize, epsilon: f64) -> Self {
         let rows = (x.len() / channels) as f64;
-        let mut mean = channel_sums(x.len(), channels, |at, channel| (x[at + channel].to_f64(), 0.0)).0;
+        let mut mean = channel_sums(x, x, channels, &vec![0.0; channels], |x, _, _| (x, 0.0)).0;
         mean.iter_mut().for_each(|mean| *mean /= rows);
         // A second pass over the differences, as the squares of large numbers would cancel.
-        let mut variance = channel_sums(x.len(), channels, |at, channel| {
-            let difference = x[at + channel].to_f64() - mean[channel];
-            (difference * difference, 0.0)
-        })
-        .0;
+        let mut variance = channel_sums(x, x, channels, &mean, |x, _, mean| ((x - mean) * (x - mean), 0.0)).0;
         variance.iter_mut().for_each(|variance| *variance /= rows);
         let inverse = variance
             .iter()
@@ -41,20 +38,33 @@ impl Statistics {
     }
 }
 
-/// Two sums over the rows for each channel, in f64 and in a fixed order. `term` gets the start of a row and a channel.
-fn channel_sums(len: usize, channels: usize, term: impl Fn(usize, usize) -> (f64, f64) + Sync) -> (Vec<f64>, Vec<f64>) {
-    let parts: Vec<(Vec<f64>, Vec<f64>)> = (0..(len / channels).div_ceil(ROWS))
-        .into_par_iter()
-        .map(|piece| {
+/// Two sums over the rows for each channel, in f64 and in a fixed order. `term` gets a number of `x`, one of `y`, and that of
+/// the channel.
+fn channel_sums<T: Real>(
+    x: &[T],
+    y: &[T],
+    channels: usize,
+    of_channel: &[f64],
+    term: impl Fn(f64, f64, f64) -> (f64, f64) + Sync,
+) -> (Vec<f64>, Vec<f64>) {
+    let parts: Vec<(Vec<f64>, Vec<f64>)> = x
+        .par_chunks(ROWS * channels)
+        .zip(y.par_chunks(ROWS * channels))
+        .map(|(x, y)| {
             let (mut first, mut second) = (vec![0.0; channels], vec![0.0; channels]);
-            let end = ((piece + 1) * ROWS * channels).min(len);
-            for start in (piece * ROWS * channels..end).step_by(channels) {
-                for (channel, (first, second)) in first.iter_mut().zip(&mut second).enumerate() {
-                    let (a, b) = term(start, channel);
-                    *first += a;
-                    *second += b;
-                }
-            }
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact(channels)) {
+                        let sums = first.iter_mut().zip(second.iter_mut());
+                        for (((first, second), (x, y)), c) in sums.zip(x.iter().zip(y)).zip(of_channel) {
+                            let (a, b) = term(x.to_f64(), y.to_f64(), *c);
+                            *first += a;
+                            *second += b;
+                        }
+                    }
+                },
+            );
             (first, second)
         })
         .collect();
@@ -66,16 +76,27 @@ fn channel_sums(len: usize, channels: usize, term: impl Fn(usize, usize) -> (f64
     (first, second)
 }
 
-/// The numbers of each row, changed channel by channel.
-fn by_channel<T: Real>(x: &[T], channels: usize, f: impl Fn(usize, T) -> T + Sync) -> Vec<T> {
-    let mut y = x.to_vec();
-    y.par_chunks_mut(ROWS * channels).for_each(|rows| {
-        for row in rows.chunks_exact_mut(channels) {
-            for (channel, x) in row.iter_mut().enumerate() {
-                *x = f(channel, *x);
-            }
-        }
-    });
+/// `(x - mean) * scale + shift` for each channel.
+fn by_channel<T: Real>(x: &[T], mean: Option<&[T]>, scale: &[T], shift: Option<&[T]>) -> Vec<T> {
+    let channels = scale.len();
+    let zeros = vec![T::zero(); channels];
+    let (mean, shift) = (mean.unwrap_or(&zeros), shift.unwrap_or(&zeros));
+    let mut y = vec![T::zero(); x.len()];
+    y.par_chunks_mut(ROWS * channels)
+        .zip(x.par_chunks(ROWS * channels))
+        .for_each(|(y, x)| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+                        let of_channel = mean.iter().zip(scale).zip(shift);
+                        for ((y, x), ((mean, scale), shift)) in y.iter_mut().zip(x).zip(of_channel) {
+                            *y = (*x - *mean) * *scale + *shift;
+                        }
+                    }
+                },
+            );
+        });
     y
 }
 
@@ -96,9 +117,7 @@ pub(crate) fn batch_norm_training(
         epsilon,
         statistics: statistics.clone(),
     };
-    let y = x
-        .contiguous()?
-        .apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?;
+    let y = apply3(&x.contiguous()?, &gamma.contiguous()?, &beta.contiguous()?, op)?;
     let Some(statistics) = statistics.get() else {
         candle_core::bail!("batch_norm: no statistics after the forward pass");
     };
@@ -123,9 +142,7 @@ fn forward<T: Real>(
         .zip(gamma)
         .map(|(inverse, gamma)| T::from_f64(inverse * gamma.to_f64()))
         .collect();
-    Ok(T::to_cpu_storage_owned(by_channel(x, channels, |c, x| {
-        (x - mean[c]) * scale[c] + beta[c]
-    })))
+    Ok(T::to_cpu_storage_owned(by_channel(x, Some(&mean), &scale, Some(beta))))
 }
 
 type Gradients = (Option<Tensor>, Option<Tensor>, Option<Tensor>);
@@ -138,11 +155,12 @@ fn backward<T: Real>(op: &Normalize, x: &Tensor, gamma: &Tensor, gradient: &Tens
     numbers!(x_numbers: T = x);
     numbers!(gamma_numbers: T = gamma);
     numbers!(dy: T = gradient);
-    let (dbeta, dgamma) = channel_sums(dy.len(), channels, |at, c| {
-        let g = dy[at + c].to_f64();
-        (g, g * (x_numbers[at + c].to_f64() - mean[c]) * inverse[c])
-    });
-    let dx = x.track_op().then(|| {
+    let (dbeta, mut dgamma) = channel_sums(x_numbers, dy, channels, mean, |x, dy, mean| (dy, dy * (x - mean)));
+    dgamma
+        .iter_mut()
+        .zip(inverse)
+        .for_each(|(sum, inverse)| *sum *= inverse);
+    let dx = wants_gradient(x).then(|| {
         // dx = gamma / sigma (dy - mean(dy) - normalized x * mean(dy * normalized x))
         let number = |value: f64| T::from_f64(value);
         let factor: Vec<T> = (0..channels)
@@ -153,16 +171,25 @@ fn backward<T: Real>(op: &Normalize, x: &Tensor, gamma: &Tensor, gradient: &Tens
             .collect();
         let shift: Vec<T> = (0..channels).map(|c| number(dbeta[c] / rows as f64)).collect();
         let mean: Vec<T> = mean.iter().map(|mean| number(*mean)).collect();
-        let mut dx = dy.to_vec();
+        let mut dx = vec![T::zero(); dy.len()];
         let piece = ROWS * channels;
         dx.par_chunks_mut(piece)
-            .zip(x_numbers.par_chunks(piece))
-            .for_each(|(dx, x)| {
-                for (dx, x) in dx.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                    for (c, (dx, x)) in dx.iter_mut().zip(x).enumerate() {
-                        *dx = (*dx - shift[c] - (*x - mean[c]) * slope[c]) * factor[c];
-                    }
-                }
+            .zip(dy.par_chunks(piece).zip(x_numbers.par_chunks(piece)))
+            .for_each(|(dx, (dy, x))| {
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        let rows = dy.chunks_exact(channels).zip(x.chunks_exact(channels));
+                        for (dx, (dy, x)) in dx.chunks_exact_mut(channels).zip(rows) {
+                            let of_channel = shift.iter().zip(&mean).zip(slope.iter().zip(&factor));
+                            for ((dx, (dy, x)), ((shift, mean), (slope, factor))) in
+                                dx.iter_mut().zip(dy.iter().zip(x)).zip(of_channel)
+                            {
+                                *dx = (*dy - *shift - (*x - *mean) * *slope) * *factor;
+                            }
+                        }
+                    },
+                );
             });
         Tensor::from_vec(dx, x.shape(), x.device())
     });
@@ -201,8 +228,7 @@ struct Affine;
 
 /// `x * scale + shift` for each channel; `x` is `(rows, channels)`.
 pub(crate) fn channel_affine(x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
-    x.contiguous()?
-        .apply_op3(&scale.contiguous()?, &shift.contiguous()?, Affine)
+    apply3(&x.contiguous()?, &scale.contiguous()?, &shift.contiguous()?, Affine)
 }
 
 fn affine_forward<T: Real>(
@@ -211,7 +237,7 @@ fn affine_forward<T: Real>(
     shift: (&CpuStorage, &Layout),
 ) -> Result<CpuStorage> {
     let (scale, shift) = (slice::<T>(scale.0, scale.1)?, slice::<T>(shift.0, shift.1)?);
-    let y = by_channel(slice::<T>(x.0, x.1)?, x.1.dims()[1], |c, x| x * scale[c] + shift[c]);
+    let y = by_channel(slice::<T>(x.0, x.1)?, None, scale, Some(shift));
     Ok(T::to_cpu_storage_owned(y))
 }
 
@@ -220,14 +246,9 @@ fn affine_backward<T: Real>(x: &Tensor, scale: &Tensor, gradient: &Tensor) -> Re
     numbers!(x_numbers: T = x);
     numbers!(scale_numbers: T = scale);
     numbers!(dy: T = gradient);
-    let dx = x
-        .track_op()
-        .then(|| by_channel(dy, channels, |c, dy| dy * scale_numbers[c]));
+    let dx = wants_gradient(x).then(|| by_channel(dy, None, scale_numbers, None));
     let dx = dx.map(|dx| Tensor::from_vec(dx, x.shape(), x.device())).transpose()?;
-    let (dshift, dscale) = channel_sums(dy.len(), channels, |at, c| {
-        let g = dy[at + c].to_f64();
-        (g, g * x_numbers[at + c].to_f64())
-    });
+    let (dshift, dscale) = channel_sums(x_numbers, dy, channels, &vec![0.0; channels], |x, dy, _| (dy, dy * x));
     let tensor = |numbers: Vec<f64>| Tensor::new(numbers, x.device())?.to_dtype(x.dtype());
     Ok((dx, Some(tensor(dscale)?), Some(tensor(dshift)?)))
 }

@@ -6,13 +6,19 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::linear::add;
-use super::real::{Real, for_real, numbers, slice, tensor_like, vectorized};
+use super::real::{Real, filled, for_real, numbers, slice, tensor_like, vectorized};
+use super::simd::Vectors;
+use super::whole_pools::{are_apart, are_whole, maxima, means, spread, to_winners};
+use crate::tape::{apply1, wants_gradient};
 use crate::window::Window;
 
 struct Max {
     window: Window,
     /// For each number of the output the place of its maximum in its image; kept only where a gradient may be asked for.
     places: OnceLock<Vec<u32>>,
+    /// For pools that are whole and apart instead: the number of the tap at which the maximum stands, of the image's type so that it is
+    /// compared as fast as a number.
+    winners: OnceLock<CpuStorage>,
     keep: bool,
 }
 
@@ -21,16 +27,18 @@ struct Average {
 }
 
 pub(crate) fn max_pool2d(x: &Tensor, window: &Window) -> Result<Tensor> {
-    let keep = x.track_op();
-    x.contiguous()?.apply_op1(Max {
+    let keep = wants_gradient(x);
+    let op = Max {
         window: *window,
         places: OnceLock::new(),
+        winners: OnceLock::new(),
         keep,
-    })
+    };
+    apply1(&x.contiguous()?, op)
 }
 
 pub(crate) fn avg_pool2d(x: &Tensor, window: &Window) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Average { window: *window })
+    apply1(&x.contiguous()?, Average { window: *window })
 }
 
 /// Calls `see(output pixel, input pixel)` for every tap that lies on the image, in row-major order of outputs, then of taps.
@@ -65,10 +73,28 @@ fn output_shape(window: &Window, layout: &Layout) -> Shape {
     Shape::from((dims[0], window.rows.output, window.columns.output, dims[3]))
 }
 
-fn max_forward<T: Real>(op: &Max, storage: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
+fn max_forward<T: Vectors>(op: &Max, storage: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
     let x = slice::<T>(storage, layout)?;
     let (images, channels) = (layout.dims()[0], layout.dims()[3]);
     let (image, output) = sizes(&op.window, channels);
+    // f32 counts so far.
+    let counted = are_apart(&op.window) && op.window.taps() < 1 << 24;
+    if are_whole(&op.window) && (counted || !op.keep) {
+        if !op.keep {
+            let y = filled(images * output, output, |index, y| {
+                maxima(&op.window, channels, &x[index * image..][..image], y, &mut []);
+            });
+            return Ok(T::to_cpu_storage_owned(y));
+        }
+        let mut winners = vec![T::zero(); images * output];
+        let mut y = vec![T::zero(); images * output];
+        y.par_chunks_exact_mut(output)
+            .zip(winners.par_chunks_exact_mut(output))
+            .zip(x.par_chunks_exact(image))
+            .for_each(|((y, winners), x)| maxima(&op.window, channels, x, y, winners));
+        let _ = op.winners.set(T::to_cpu_storage_owned(winners));
+        return Ok(T::to_cpu_storage_owned(y));
+    }
     // Every pool sees at least one pixel of the image, so no infinity is left in the end.
     let mut y = vec![T::from_f64(f64::NEG_INFINITY); images * output];
     if !op.keep {
@@ -116,7 +142,18 @@ fn max_forward<T: Real>(op: &Max, storage: &CpuStorage, layout: &Layout) -> Resu
     Ok(T::to_cpu_storage_owned(y))
 }
 
-fn max_backward<T: Real>(op: &Max, x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+fn max_backward<T: Vectors>(op: &Max, x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    if let Some(winners) = op.winners.get().filter(|_| op.keep) {
+        let winners = T::cpu_storage_as_slice(winners)?;
+        let channels = x.dims()[3];
+        let (image, output) = sizes(&op.window, channels);
+        numbers!(dy: T = gradient);
+        let dx = filled(x.elem_count(), image, |index, dx| {
+            let outputs = index * output..(index + 1) * output;
+            to_winners(&op.window, channels, &winners[outputs.clone()], &dy[outputs], dx);
+        });
+        return tensor_like(dx, x);
+    }
     let Some(places) = op.places.get() else {
         candle_core::bail!("max_pool2d: backward without forward");
     };
@@ -156,6 +193,9 @@ fn average_forward<T: Real>(window: &Window, storage: &CpuStorage, layout: &Layo
     y.par_chunks_exact_mut(output)
         .zip(x.par_chunks_exact(image))
         .for_each(|(y, x)| {
+            if are_whole(window) {
+                return means(window, channels, x, y);
+            }
             for_each_tap(window, |to, from| {
                 add(
                     &mut y[to * channels..(to + 1) * channels],
@@ -178,6 +218,9 @@ fn average_backward<T: Real>(window: &Window, x: &Tensor, gradient: &Tensor) -> 
     dx.par_chunks_exact_mut(image)
         .zip(gradient_numbers.par_chunks_exact(output))
         .for_each(|(dx, gradient)| {
+            if are_whole(window) {
+                return spread(window, channels, gradient, dx);
+            }
             for_each_tap(window, |from, to| {
                 let weight = weights[from];
                 let gradient = &gradient[from * channels..(from + 1) * channels];

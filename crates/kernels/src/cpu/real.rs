@@ -1,6 +1,9 @@
 //! What the fused operations need of f32 and f64, and their way into candle's storage.
 
 use candle_core::{CpuStorage, DType, Layout, Result, Tensor, WithDType};
+use rayon::prelude::*;
+
+use super::elementary;
 
 /// Numbers that one thread handles at a time in operations that go number by number. It is a constant, so that sums over pieces
 /// do not depend on the number of threads.
@@ -32,11 +35,13 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
 }
 
 macro_rules! real {
-    ($type:ty) => {
+    ($type:ty, $exp:path, $tanh:path) => {
         impl Real for $type {
+            #[inline(always)]
             fn exp(self) -> Self {
-                <$type>::exp(self)
+                $exp(self)
             }
+
             fn exp_m1(self) -> Self {
                 <$type>::exp_m1(self)
             }
@@ -46,8 +51,9 @@ macro_rules! real {
             fn ln_1p(self) -> Self {
                 <$type>::ln_1p(self)
             }
+            #[inline(always)]
             fn tanh(self) -> Self {
-                <$type>::tanh(self)
+                $tanh(self)
             }
             fn abs(self) -> Self {
                 <$type>::abs(self)
@@ -56,8 +62,8 @@ macro_rules! real {
     };
 }
 
-real!(f32);
-real!(f64);
+real!(f32, elementary::exp, elementary::tanh);
+real!(f64, f64::exp, f64::tanh);
 
 /// Calls a function of a [`Real`] with the type that a tensor holds.
 macro_rules! for_real {
@@ -105,6 +111,49 @@ pub(crate) fn slice<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Re
 /// A tensor of the numbers, in the shape and on the device of another one.
 pub(crate) fn tensor_like<T: Real>(data: Vec<T>, like: &Tensor) -> Result<Tensor> {
     Tensor::from_vec(data, like.shape(), like.device())
+}
+
+/// A vector of pieces of `piece` numbers that a function fills in parallel; it gets the piece's place and zeros.
+///
+/// Each piece is cleared just before it is filled, in the cache of the thread that fills it; clearing all at once would be another pass
+/// over memory, on one thread.
+pub(crate) fn filled<T: Real>(len: usize, piece: usize, fill: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
+    let mut numbers: Vec<T> = Vec::with_capacity(len);
+    numbers.spare_capacity_mut()[..len]
+        .par_chunks_mut(piece.max(1))
+        .enumerate()
+        .for_each(|(index, part)| {
+            part.iter_mut().for_each(|number| {
+                number.write(T::zero());
+            });
+            // SAFETY: each number of the part was just written, and `MaybeUninit<T>` lies in memory as `T` does.
+            let part = unsafe { std::slice::from_raw_parts_mut(part.as_mut_ptr().cast::<T>(), part.len()) };
+            fill(index, part);
+        });
+    // SAFETY: the capacity is at least `len`, and the parts, all of which were written, are the first `len` numbers.
+    unsafe { numbers.set_len(len) };
+    numbers
+}
+
+/// Calls a function for numbers of two slices that belong together.
+///
+/// In groups of 16, because the loops that the compiler makes by itself take 64 numbers at a time and the rest one by one, which is all
+/// of them where an image has 32 channels.
+#[inline(always)]
+pub(crate) fn pairwise<A: Copy, B: Copy>(to: &mut [A], from: &[B], mut function: impl FnMut(&mut A, &B)) {
+    let (to_groups, to_rest) = to.as_chunks_mut::<16>();
+    let (from_groups, from_rest) = from.as_chunks::<16>();
+    for (to, from) in to_groups.iter_mut().zip(from_groups) {
+        // Copies, so that the compiler knows that nothing overlaps.
+        let (mut numbers, others) = (*to, *from);
+        for lane in 0..16 {
+            function(&mut numbers[lane], &others[lane]);
+        }
+        *to = numbers;
+    }
+    for (to, from) in to_rest.iter_mut().zip(from_rest) {
+        function(to, from);
+    }
 }
 
 /// Runs a loop compiled for the widest vectors that the processor has.

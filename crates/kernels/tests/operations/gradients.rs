@@ -11,7 +11,7 @@ use kernels::{
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-fn cases(cases: u32) -> ProptestConfig {
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         rng_seed: RngSeed::Fixed(20),

@@ -2,5 +2,7 @@
 
 mod differences;
 mod gradients;
+mod losses;
 mod threads;
 mod values;
+mod volumes;

@@ -1,97 +1,15 @@
-//! How fast the operations are. "elem/s" are floating point operations a second for `linear` and `conv2d`, bytes a second for
-//! pooling, images a second for the training steps (forward, loss and backward at batch 128, no optimizer).
+//! Whole training steps (forward, loss and backward at batch 128, no optimizer), here and with candle's own operations.
 
 use std::hint::black_box;
 
 use candle_core::{Device, Tensor, Var};
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use kernels::random::Stream;
-use kernels::{
-    Activation, Conv2dOptions, Pool2dOptions, avg_pool2d, conv2d, linear, max_pool2d, sparse_categorical_crossentropy,
-};
+use criterion::Criterion;
+use kernels::{Activation, Conv2dOptions, Pool2dOptions, conv2d, linear, max_pool2d, sparse_categorical_crossentropy};
 
-const BATCH: usize = 128;
+use crate::work::{BATCH, var};
 
-fn var(dims: &[usize]) -> Var {
-    let mut numbers = vec![0f32; dims.iter().product()];
-    Stream::new(dims.len() as u64)
-        .draws()
-        .fill_normal(&mut numbers, 0.0, 0.05);
-    Var::from_tensor(&Tensor::from_vec(numbers, dims, &Device::Cpu).unwrap()).unwrap()
-}
-
-fn backward(y: &Tensor) {
-    black_box(y.sum_all().unwrap().backward().unwrap());
-}
-
-/// Measures the forward pass (as in inference) and forward + backward of all arguments.
-fn both(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    name: &str,
-    work: u64,
-    vars: &[Var],
-    f: impl Fn(&[Tensor]) -> Tensor,
-) {
-    let tracked: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
-    let plain: Vec<Tensor> = tracked.iter().map(Tensor::detach).collect();
-    group.throughput(Throughput::Elements(work));
-    group.bench_function(format!("{name}/forward"), |b| b.iter(|| f(&plain)));
-    group.throughput(Throughput::Elements(3 * work));
-    group.bench_function(format!("{name}/forward+backward"), |b| {
-        b.iter(|| backward(&f(&tracked)))
-    });
-}
-
-fn linears(c: &mut Criterion) {
-    let mut group = c.benchmark_group("linear");
-    for (inputs, units) in [(784, 512), (512, 512), (2048, 2048)] {
-        let vars = [var(&[BATCH, inputs]), var(&[inputs, units]), var(&[units])];
-        let work = 2 * BATCH * inputs * units;
-        both(&mut group, &format!("{inputs}x{units}"), work as u64, &vars, |t| {
-            linear(&t[0], &t[1], Some(&t[2]), Activation::Relu).unwrap()
-        });
-    }
-}
-
-fn convolutions(c: &mut Criterion) {
-    let mut group = c.benchmark_group("conv2d");
-    for (size, channels, filters) in [(28, 1, 32), (13, 32, 64), (32, 64, 64)] {
-        let vars = [
-            var(&[BATCH, size, size, channels]),
-            var(&[3, 3, channels, filters]),
-            var(&[filters]),
-        ];
-        let options = Conv2dOptions {
-            activation: Activation::Relu,
-            ..Default::default()
-        };
-        let work = 2 * BATCH * (size - 2) * (size - 2) * 9 * channels * filters;
-        both(
-            &mut group,
-            &format!("{size}x{size}x{channels}->{filters}"),
-            work as u64,
-            &vars,
-            |t| conv2d(&t[0], &t[1], Some(&t[2]), &options).unwrap(),
-        );
-    }
-}
-
-fn poolings(c: &mut Criterion) {
-    let mut group = c.benchmark_group("pooling");
-    let vars = [var(&[BATCH, 26, 26, 32])];
-    let bytes = (BATCH * 26 * 26 * 32 * 5) as u64; // reads all, writes a quarter
-    both(&mut group, "max 26x26x32", bytes, &vars, |t| {
-        max_pool2d(&t[0], &Pool2dOptions::default()).unwrap()
-    });
-    both(&mut group, "average 26x26x32", bytes, &vars, |t| {
-        avg_pool2d(&t[0], &Pool2dOptions::default()).unwrap()
-    });
-}
-
-fn steps(c: &mut Criterion) {
+pub(crate) fn steps(c: &mut Criterion) {
     let mut group = c.benchmark_group("training step");
-    group.throughput(Throughput::Elements(BATCH as u64));
     let labels = Tensor::from_vec((0..BATCH as u32).map(|i| i % 10).collect(), BATCH, &Device::Cpu).unwrap();
     let pool = Pool2dOptions::default();
 
@@ -178,14 +96,3 @@ fn steps(c: &mut Criterion) {
         });
     });
 }
-
-fn short() -> Criterion {
-    Criterion::default()
-        .sample_size(10)
-        .warm_up_time(std::time::Duration::from_millis(200))
-        .measurement_time(std::time::Duration::from_millis(600))
-        .without_plots()
-}
-
-criterion_group! { name = benches; config = short(); targets = linears, convolutions, poolings, steps }
-criterion_main!(benches);

@@ -1,0 +1,40 @@
+//! How fast the operations are, and how fast they could be.
+//!
+//! Operations that multiply count floating point operations (criterion prints them as elements), the others count the bytes that
+//! they must read and write: every array once, twice where a result is needed before the second reading can begin. The group `peak`
+//! measures what the machine can do at most; `cargo xtask bench kernels` puts each operation beside its peak.
+//!
+//! `forward` is the operation as in inference, `forward+backward` with the gradients of all its arguments but the images of a first layer,
+//! by candle's `backward()`, whose own work (filling the first gradient with ones, adding gradients up) is part of the time but not of
+//! the count. The numbers are `f32`, the batch has 128 images.
+
+mod activation;
+mod batch_norm;
+mod conv2d;
+mod dropout;
+mod linear;
+mod loss;
+mod peak;
+mod pooling;
+mod steps;
+mod work;
+
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+fn short() -> Criterion {
+    Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(600))
+        .without_plots()
+}
+
+criterion_group! {
+    name = benches;
+    config = short();
+    targets = peak::arithmetic, peak::memory, linear::linears, conv2d::convolutions, pooling::poolings,
+        batch_norm::normalizations, activation::activations, dropout::dropouts, loss::losses, steps::steps
+}
+criterion_main!(benches);

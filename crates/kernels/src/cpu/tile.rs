@@ -1,0 +1,310 @@
+//! A tile of a matrix product whose left factor is read where it lies in an image.
+//!
+//! The left factor of a convolution, the matrix of patches, is never made: its row for an output position is a few runs of neighbouring
+//! numbers of the (padded) image, one run for each row of the kernel. The tile's sums stay in registers for all of them.
+//!
+//! The right factor is packed in panels, [`Panels`]: two vectors of columns beside each other, row after row.
+
+use super::simd::Simd;
+
+/// Numbers in the widest vector.
+const MAX_LANES: usize = 16;
+
+/// Where the numbers of the left factor lie: row `r` of the tile starts at `rows[r]`; its numbers are in runs of `length` numbers that
+/// begin at `starts` further on and lie `step` apart.
+#[derive(Clone, Copy)]
+pub(super) struct Left<'a, T> {
+    pub(super) data: &'a [T],
+    pub(super) rows: &'a [usize],
+    pub(super) starts: &'a [usize],
+    pub(super) length: usize,
+    pub(super) step: usize,
+}
+
+impl<T> Left<'_, T> {
+    fn depth(&self) -> usize {
+        self.starts.len() * self.length
+    }
+
+    /// One behind the last number that is read.
+    fn end(&self) -> usize {
+        let largest = |places: &[usize]| places.iter().copied().max().unwrap_or(0);
+        if self.depth() == 0 {
+            return 0;
+        }
+        largest(self.rows) + largest(self.starts) + (self.length - 1) * self.step + 1
+    }
+}
+
+/// How a matrix of `columns` columns is packed: panels of [`Panels::width`] columns, each with its rows one behind the other, the last
+/// one filled up with zeros.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Panels {
+    pub(super) columns: usize,
+    /// Vectors in a row of a panel: 1 or 2.
+    vectors: usize,
+    lanes: usize,
+}
+
+impl Panels {
+    pub(super) fn new<S: Simd>(columns: usize) -> Self {
+        Self {
+            columns,
+            vectors: if columns <= S::LANES { 1 } else { 2 },
+            lanes: S::LANES,
+        }
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.vectors * self.lanes
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.columns.div_ceil(self.width())
+    }
+
+    /// Numbers that `rows` packed rows take.
+    pub(super) fn len(&self, rows: usize) -> usize {
+        self.count() * self.width() * rows
+    }
+
+    /// Columns of the matrix in a panel.
+    pub(super) fn valid(&self, panel: usize) -> usize {
+        (self.columns - panel * self.width()).min(self.width())
+    }
+
+    /// Packs row `row` (of `rows`) of the matrix; columns that are no part of the matrix are not written.
+    #[inline(always)]
+    pub(super) fn put<T: Copy>(&self, row: usize, rows: usize, numbers: &[T], packed: &mut [T]) {
+        let width = self.width();
+        for (panel, part) in numbers.chunks(width).enumerate() {
+            packed[(panel * rows + row) * width..][..part.len()].copy_from_slice(part);
+        }
+    }
+}
+
+/// `out (+)= left * panel`: at most [`Simd::ROWS`] rows, `columns` columns, rows of the result `stride` apart.
+///
+/// With `NEIGHBOURS` the rows of the left factor lie beside each other: row `r` starts at `rows[0] + r`, which saves registers.
+///
+/// # Panics
+/// If a factor or the result is shorter than what is read or written.
+#[inline]
+pub(super) fn tile<S: Simd, const NEIGHBOURS: bool>(
+    left: Left<'_, S::Scalar>,
+    panels: Panels,
+    panel: &[S::Scalar],
+    out: &mut [S::Scalar],
+    stride: usize,
+    columns: usize,
+    accumulate: bool,
+) {
+    let rows = left.rows.len();
+    assert!(rows > 0 && rows <= S::ROWS && columns > 0 && columns <= panels.width() && S::detected());
+    assert!(left.end() <= left.data.len());
+    assert!(
+        !NEIGHBOURS
+            || left
+                .rows
+                .iter()
+                .enumerate()
+                .all(|(r, start)| *start == left.rows[0] + r)
+    );
+    assert!(panel.len() >= left.depth() * panels.width());
+    assert!(out.len() >= (rows - 1) * stride + columns);
+    macro_rules! by_rows {
+        ($($rows:literal)*) => {
+            match (rows, panels.vectors) {
+                $(
+                    // SAFETY: the instructions were detected and everything that is read or written lies inside its slice, all of
+                    // which was just asserted; the numbers of rows and vectors are those of the arms.
+                    ($rows, 1) => unsafe { sums::<S, $rows, 1, NEIGHBOURS>(left, panel, out, stride, columns, accumulate) },
+                    // SAFETY: as above.
+                    ($rows, 2) => unsafe { sums::<S, $rows, 2, NEIGHBOURS>(left, panel, out, stride, columns, accumulate) },
+                )*
+                _ => unreachable!("asserted above"),
+            }
+        };
+    }
+    by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+}
+
+/// [`tile`] for known numbers of rows and vectors.
+///
+/// # Safety
+/// What [`tile`] asserts.
+#[inline(never)]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "iterators keep the sums from staying in registers"
+)]
+unsafe fn sums<S: Simd, const ROWS: usize, const VECTORS: usize, const NEIGHBOURS: bool>(
+    left: Left<'_, S::Scalar>,
+    panel: &[S::Scalar],
+    out: &mut [S::Scalar],
+    stride: usize,
+    columns: usize,
+    accumulate: bool,
+) {
+    // SAFETY: `tile` asserted that the processor has the instructions, that the offsets of all rows, runs and steps lie in the left
+    // factor, that the panel has a row for each of them, and that the result has these rows and columns.
+    unsafe {
+        S::call(
+            #[inline(always)]
+            || {
+                let mut sum = [[S::zero(); VECTORS]; ROWS];
+                let mut row = [0; ROWS];
+                row.copy_from_slice(left.rows.get_unchecked(..ROWS));
+                let data = left.data.as_ptr();
+                let mut right = panel.as_ptr();
+                for start in left.starts {
+                    let mut at = data.wrapping_add(*start);
+                    if NEIGHBOURS {
+                        at = at.wrapping_add(row[0]);
+                    }
+                    for _ in 0..left.length {
+                        let mut b = [S::zero(); VECTORS];
+                        for (v, b) in b.iter_mut().enumerate() {
+                            *b = S::load(right.add(v * S::LANES));
+                        }
+                        for r in 0..ROWS {
+                            let a = S::splat(at.add(if NEIGHBOURS { r } else { row[r] }));
+                            for v in 0..VECTORS {
+                                sum[r][v] = S::mul_add(a, b[v], sum[r][v]);
+                            }
+                        }
+                        // The last step may lead past the data, so it is not an `add`.
+                        at = at.wrapping_add(left.step);
+                        right = right.wrapping_add(VECTORS * S::LANES);
+                    }
+                }
+                // By number, in loops that the compiler unrolls: an index that it cannot tell would keep the sums in memory from the
+                // first step on, at a third of the speed.
+                if columns == VECTORS * S::LANES {
+                    for r in 0..ROWS {
+                        for v in 0..VECTORS {
+                            let to = out.as_mut_ptr().add(r * stride + v * S::LANES);
+                            S::store(
+                                to,
+                                if accumulate {
+                                    S::add(sum[r][v], S::load(to))
+                                } else {
+                                    sum[r][v]
+                                },
+                            );
+                        }
+                    }
+                    return;
+                }
+                let mut parts = [[<S::Scalar as candle_core::WithDType>::from_f64(0.0); 2 * MAX_LANES]; ROWS];
+                for r in 0..ROWS {
+                    for v in 0..VECTORS {
+                        S::store(parts[r].as_mut_ptr().add(v * S::LANES), sum[r][v]);
+                    }
+                }
+                for (r, part) in parts.iter().enumerate() {
+                    let to = &mut out[r * stride..r * stride + columns];
+                    for (to, number) in to.iter_mut().zip(part) {
+                        *to = if accumulate { *to + *number } else { *number };
+                    }
+                }
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::WithDType;
+
+    use crate::cpu::simd::{Plain, Vectors};
+
+    /// A tile against the sums written out, on the vectors that this processor has.
+    #[track_caller]
+    fn check<S: Simd>(rows: usize, columns: usize, neighbours: bool, accumulate: bool) {
+        if !S::detected() {
+            return;
+        }
+        let number = |i: usize| S::Scalar::from_f64(((i * 37) % 17) as f64 - 8.0);
+        let rows = rows.min(S::ROWS);
+        let panels = Panels::new::<S>(columns);
+        let starts = [3, 40, 90];
+        let places: Vec<usize> = (0..rows).map(|r| if neighbours { 5 + r } else { r * 7 }).collect();
+        let (length, step) = if neighbours { (4, 9) } else { (11, 1) };
+        let data: Vec<S::Scalar> = (0..400).map(number).collect();
+        let depth = starts.len() * length;
+        let right: Vec<S::Scalar> = (0..depth * columns).map(|i| number(i + 5)).collect();
+        let mut packed = vec![S::Scalar::from_f64(0.0); panels.len(depth)];
+        for (row, numbers) in right.chunks(columns).enumerate() {
+            panels.put(row, depth, numbers, &mut packed);
+        }
+        let mut out: Vec<S::Scalar> = (0..rows * columns).map(|i| number(i + 3)).collect();
+        let before = out.clone();
+        let left = Left {
+            data: &data,
+            rows: &places,
+            starts: &starts,
+            length,
+            step,
+        };
+        for panel in 0..panels.count() {
+            let part = &packed[panel * depth * panels.width()..];
+            let to = &mut out[panel * panels.width()..];
+            if neighbours {
+                tile::<S, true>(left, panels, part, to, columns, panels.valid(panel), accumulate);
+            } else {
+                tile::<S, false>(left, panels, part, to, columns, panels.valid(panel), accumulate);
+            }
+        }
+        for r in 0..rows {
+            for c in 0..columns {
+                let mut sum = if accumulate {
+                    before[r * columns + c].to_f64()
+                } else {
+                    0.0
+                };
+                for (run, start) in starts.iter().enumerate() {
+                    for k in 0..length {
+                        sum += data[start + places[r] + k * step].to_f64()
+                            * right[(run * length + k) * columns + c].to_f64();
+                    }
+                }
+                assert_eq!(
+                    out[r * columns + c].to_f64(),
+                    sum,
+                    "row {r}, column {c} of {rows} x {columns}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_are_products() {
+        for rows in [1, 3, 6, 13, 14] {
+            for columns in [1, 5, 8, 16, 17, 32, 33, 70] {
+                for (neighbours, accumulate) in [(false, false), (false, true), (true, false), (true, true)] {
+                    check::<<f32 as Vectors>::Widest>(rows, columns, neighbours, accumulate);
+                    check::<<f32 as Vectors>::Wide>(rows, columns, neighbours, accumulate);
+                    check::<Plain<f32>>(rows, columns, neighbours, accumulate);
+                    check::<<f64 as Vectors>::Widest>(rows, columns, neighbours, accumulate);
+                    check::<<f64 as Vectors>::Wide>(rows, columns, neighbours, accumulate);
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "left.end()")]
+    fn what_lies_outside_is_not_read() {
+        let left = Left {
+            data: &[1.0f32; 10],
+            rows: &[0, 5],
+            starts: &[0],
+            length: 6,
+            step: 1,
+        };
+        let panels = Panels::new::<Plain<f32>>(4);
+        tile::<Plain<f32>, false>(left, panels, &[0.0; 24], &mut [0.0; 8], 4, 4, false);
+    }
+}
