@@ -2,8 +2,12 @@
 //!
 //! **For** running a described network on candle: its weights are drawn from Keras' initializers with a seed, keep Keras'
 //! layouts and paths, and every layer computes what Keras' layer computes, with gradients that are right (candle's pooling
-//! is not used). [`zoo`] holds the built-in descriptions. **Not for** training (that is `training`), for files
-//! (`persistence`), or for counting without running (`nn_theory`, which knows many more layers than [`RUNNABLE`]).
+//! is not used). Graphs may share layers, hold other models, have several inputs and outputs, and hand masks on as Keras
+//! does. Regularizers and constraints are those of the description ([`Network::regularization_loss`],
+//! [`Network::apply_constraints`]); [`Network::with_policy`] computes in mixed precision; [`Network::freeze`],
+//! [`Network::replace_head`] and [`Network::load_weights_by_name`] are for fine-tuning. [`zoo`] holds the built-in
+//! descriptions. **Not for** training (that is `training`), for files (`persistence`), or for counting without running
+//! (`nn_theory`, which knows more layers than [`RUNNABLE`]).
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
@@ -23,12 +27,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod call;
+mod constraints;
 mod error;
+mod graph;
 pub mod initializers;
 mod layers;
 mod network;
+mod regularizers;
+mod transfer;
 pub mod zoo;
 
+pub use constraints::Constraint;
 pub use error::{Error, Result};
 pub use layers::RUNNABLE;
-pub use network::{MAX_PARAMETERS, Mode, Network, Weight};
+pub use network::{MAX_PARAMETERS, Mode, Network, Recorded, Weight};
+pub use regularizers::Regularizer;
+pub use transfer::{LoadReport, ShapeMismatch};

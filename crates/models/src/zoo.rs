@@ -1,5 +1,18 @@
 //! The built-in models: the lecture's networks, and the ones that everybody compares on.
 
+mod efficientnet;
+mod gradients;
+mod margins;
+mod mobilenet;
+mod resnet;
+mod vgg;
+
+pub use efficientnet::{efficientnet_b0, efficientnet_b0_for};
+pub use gradients::{cats_vs_dogs_originals, gradient_cnn, set_oriented_gradients};
+pub use mobilenet::{mobilenet_v2, mobilenet_v2_for};
+pub use resnet::{resnet, resnet20};
+pub use vgg::{vgg, vgg_like};
+
 use nn_theory::{
     Activation, AveragePooling2D, Conv2D, Dense, Dropout, Flatten, MaxPooling2D, ModelSpec, Padding, ReLU,
 };
@@ -165,14 +178,19 @@ pub fn lenet5() -> Result<ModelSpec> {
 type Entry = (&'static str, fn() -> Result<ModelSpec>);
 
 /// All built-in models, in the order in which they are listed.
-const MODELS: [Entry; 7] = [
+const MODELS: [Entry; 12] = [
     ("cats_vs_dogs", cats_vs_dogs),
     ("cats_vs_dogs_sequential", cats_vs_dogs_sequential),
     ("first_cnn", first_cnn),
+    ("cats_vs_dogs_originals", cats_vs_dogs_originals),
     ("digits_cnn", digits_cnn),
     ("mnist_cnn", mnist_cnn),
     ("mnist_mlp", mnist_mlp),
     ("lenet5", lenet5),
+    ("vgg_like", vgg_like),
+    ("resnet20", resnet20),
+    ("mobilenet_v2", mobilenet_v2),
+    ("efficientnet_b0", efficientnet_b0),
 ];
 
 /// The names of the built-in models.
@@ -225,18 +243,37 @@ mod tests {
         check("lenet5", 61_706);
         check("mnist_mlp", 784 * 512 + 512 + 512 * 512 + 512 + 512 * 10 + 10);
         check("first_cnn", (5 * 5 + 1) * 8 + (16 * 16 * 8 + 1) * 2);
+        let filters = 9 * 8 + 9 * 8 * 32 + 9 * 32 * 32;
+        check("cats_vs_dogs_originals", filters + 2 * 4 * 32 + (4 * 4 * 32 + 1) * 2);
+        check("resnet20", 274_442);
+        check("mobilenet_v2", 3_538_984);
+        check("efficientnet_b0", 5_330_571);
+    }
+
+    #[test]
+    fn parts_that_do_not_train_are_counted_as_in_keras() {
+        assert_eq!(by_name("mobilenet_v2").unwrap().counts().non_trainable, 34_112);
+        assert_eq!(by_name("efficientnet_b0").unwrap().counts().non_trainable, 42_023);
+        assert_eq!(by_name("resnet20").unwrap().counts().non_trainable, 1_376);
     }
 
     #[test]
     fn every_name_is_a_model_that_runs() {
         for name in names() {
-            let spec = by_name(name).unwrap();
+            // What was made for ImageNet runs on images of any size.
+            let spec = match name {
+                "mobilenet_v2" => mobilenet_v2_for(name, [33, 40, 3], 7).unwrap(),
+                "efficientnet_b0" => efficientnet_b0_for(name, [33, 40, 3], 7).unwrap(),
+                _ => by_name(name).unwrap(),
+            };
             let network = crate::Network::new(spec, 1, &candle_core::Device::Cpu, candle_core::DType::F32).unwrap();
             let mut shape = vec![2];
             shape.extend(network.input_shape());
             let x = candle_core::Tensor::ones(shape, candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
             let y = network.forward(&x, crate::Mode::Inference).unwrap();
             assert_eq!(y.dims()[1..], network.output_shape(), "{name}");
+            let numbers = y.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert!(numbers.iter().all(|number| number.is_finite()), "{name}");
         }
     }
 

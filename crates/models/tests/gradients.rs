@@ -1,5 +1,7 @@
 //! Every layer that runs, against central differences in f64: the gradients of its inputs and of its weights.
 
+mod rows;
+
 use std::collections::BTreeSet;
 
 use candle_core::{DType, Device, Tensor, Var};
@@ -108,7 +110,9 @@ fn check(class: &str, config: Value, shapes: &[&[usize]]) {
             .enumerate()
             .map(|(index, shape)| {
                 let dims: Vec<usize> = [&[3], *shape].concat();
-                Var::from_tensor(&distinct(&format!("input {index}"), &dims)).unwrap()
+                // No value of one input equals one of another.
+                let values = (distinct(&format!("input {index}"), &dims) + index as f64 * 0.003).unwrap();
+                Var::from_tensor(&values).unwrap()
             })
             .collect();
         let inputs: Vec<Tensor> = variables.iter().map(|variable| variable.as_tensor().clone()).collect();
@@ -238,10 +242,223 @@ fn table() -> Vec<(&'static str, Value, Vec<&'static [usize]>)> {
     table
 }
 
+/// Layers of sequences.
+fn sequences() -> Vec<(&'static str, Value, Vec<&'static [usize]>)> {
+    let normal = json!({
+        "module": "keras.initializers", "class_name": "RandomNormal", "config": {"mean": 0.1, "stddev": 0.5, "seed": null},
+    });
+    let recurrent = |options: Value| {
+        let mut config = json!({"units": 3, "bias_initializer": normal, "dropout": 0.3});
+        for (key, value) in options.as_object().unwrap() {
+            config[key.as_str()] = value.clone();
+        }
+        config
+    };
+    let wrapped = |class: &str, config: Value| json!({"module": "keras.layers", "class_name": class, "config": config});
+    let heads = json!({"num_heads": 2, "key_dim": 3, "value_dim": 2, "bias_initializer": normal, "dropout": 0.3});
+    let mut table = vec![
+        (
+            "SimpleRNN",
+            recurrent(json!({"return_sequences": true})),
+            vec![&[4, 2][..]],
+        ),
+        (
+            "SimpleRNN",
+            recurrent(json!({"recurrent_dropout": 0.4, "go_backwards": true})),
+            vec![&[4, 2]],
+        ),
+        (
+            "LSTM",
+            recurrent(json!({"return_sequences": true, "return_state": true})),
+            vec![&[4, 2]],
+        ),
+        (
+            "LSTM",
+            recurrent(json!({"recurrent_dropout": 0.4, "activation": "softsign"})),
+            vec![&[4, 2]],
+        ),
+        ("LSTM", recurrent(json!({})), vec![&[4, 2], &[3], &[3]]),
+        (
+            "GRU",
+            recurrent(json!({"return_sequences": true, "go_backwards": true})),
+            vec![&[4, 2]],
+        ),
+        ("GRU", recurrent(json!({"recurrent_dropout": 0.4})), vec![&[4, 2]]),
+        (
+            "GRU",
+            recurrent(json!({"recurrent_dropout": 0.4, "reset_after": false})),
+            vec![&[4, 2], &[3]],
+        ),
+        (
+            "Bidirectional",
+            json!({"layer": wrapped("LSTM", recurrent(json!({"name": "memory", "return_sequences": true}))), "merge_mode": "mul"}),
+            vec![&[4, 2]],
+        ),
+        (
+            "Bidirectional",
+            json!({"layer": wrapped("GRU", recurrent(json!({"name": "memory"}))), "merge_mode": "ave"}),
+            vec![&[4, 2], &[3], &[3]],
+        ),
+        (
+            "TimeDistributed",
+            json!({"layer": wrapped("Dense", json!({"name": "dense", "units": 3, "activation": "tanh"}))}),
+            vec![&[4, 2]],
+        ),
+        (
+            "TimeDistributed",
+            json!({"layer": wrapped("BatchNormalization", json!({"name": "norm"}))}),
+            vec![&[4, 2]],
+        ),
+        (
+            "Attention",
+            json!({"use_scale": true, "score_mode": "dot", "dropout": 0.3}),
+            vec![&[4, 3], &[5, 3]],
+        ),
+        (
+            "Attention",
+            json!({"use_scale": true, "score_mode": "concat"}),
+            vec![&[4, 3], &[5, 2], &[5, 3]],
+        ),
+        (
+            "AdditiveAttention",
+            json!({"use_scale": true, "dropout": 0.3}),
+            vec![&[4, 3], &[5, 3]],
+        ),
+        ("MultiHeadAttention", heads.clone(), vec![&[4, 5], &[3, 2]]),
+        (
+            "MultiHeadAttention",
+            {
+                let mut heads = heads;
+                heads["output_shape"] = json!([2, 3]);
+                heads["sliding_window"] = json!(2);
+                heads
+            },
+            vec![&[4, 5], &[3, 2], &[3, 4]],
+        ),
+        (
+            "GroupQueryAttention",
+            json!({"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2, "bias_initializer": normal}),
+            vec![&[4, 5], &[3, 2]],
+        ),
+        (
+            "EinsumDense",
+            json!({"equation": "abc,cde->aebd", "output_shape": [3, 4, 2], "bias_axes": "d", "activation": "tanh"}),
+            vec![&[4, 5]],
+        ),
+        ("Masking", json!({"mask_value": 0.0}), vec![&[4, 2]]),
+        // Its input are indices, which have no gradient; Keras' cases hold that of its vectors.
+        ("Embedding", json!({}), vec![]),
+    ];
+    let memory = |options: Value| {
+        let mut config = json!({"filters": 2, "bias_initializer": normal, "return_sequences": true});
+        for (key, value) in options.as_object().unwrap() {
+            config[key.as_str()] = value.clone();
+        }
+        config
+    };
+    table.push((
+        "ConvLSTM1D",
+        memory(json!({"kernel_size": [2], "strides": [2], "dropout": 0.3})),
+        vec![&[3, 5, 2]],
+    ));
+    table.push((
+        "ConvLSTM2D",
+        memory(json!({"kernel_size": [2, 3], "padding": "same", "data_format": "channels_first", "recurrent_dropout": 0.3})),
+        vec![&[2, 2, 4, 3]],
+    ));
+    table.push((
+        "ConvLSTM3D",
+        memory(json!({"kernel_size": [2, 1, 2], "padding": "same", "strides": [2, 1, 1], "go_backwards": true})),
+        vec![&[2, 3, 2, 2, 1]],
+    ));
+    table
+}
+
+/// Layers without weights, or with one for each value.
+fn shapes_and_noise() -> Vec<(&'static str, Value, Vec<&'static [usize]>)> {
+    let image: &[usize] = &[4, 3, 2];
+    let volume: &[usize] = &[3, 4, 2, 2];
+    let normal = json!({"class_name": "RandomNormal", "config": {"mean": 0.5, "stddev": 0.5, "seed": null}});
+    let mut table = vec![
+        ("Identity", json!({}), vec![image]),
+        ("ActivityRegularization", json!({"l1": 0.5, "l2": 0.5}), vec![image]),
+        ("Rescaling", json!({"scale": 0.5, "offset": -1.0}), vec![image]),
+        (
+            "Rescaling",
+            json!({"scale": [0.5, 2.0], "offset": [1.0, 0.0]}),
+            vec![image],
+        ),
+        ("GaussianDropout", json!({"rate": 0.3}), vec![image]),
+        ("GaussianNoise", json!({"stddev": 0.3}), vec![image]),
+        ("AlphaDropout", json!({"rate": 0.3}), vec![image]),
+        ("SpatialDropout1D", json!({"rate": 0.3}), vec![&[4, 3][..]]),
+        (
+            "SpatialDropout2D",
+            json!({"rate": 0.3, "data_format": "channels_first"}),
+            vec![image],
+        ),
+        ("SpatialDropout3D", json!({"rate": 0.3}), vec![volume]),
+        (
+            "Dropout",
+            json!({"rate": 0.4, "noise_shape": [null, 1, null]}),
+            vec![&[4, 3]],
+        ),
+        ("Activation", json!({"activation": "hard_silu"}), vec![&[9]]),
+        ("Activation", json!({"activation": "glu"}), vec![&[8]]),
+        ("Dense", json!({"units": 3, "activation": "squareplus"}), vec![&[5]]),
+        ("Softmax", json!({"axis": [1, -1]}), vec![image]),
+        ("ELU", json!({"alpha": 0.7}), vec![&[9]]),
+        ("PReLU", json!({"alpha_initializer": normal}), vec![&[4, 3]]),
+        (
+            "PReLU",
+            json!({"alpha_initializer": normal, "shared_axes": [1]}),
+            vec![&[4, 3]],
+        ),
+        ("Permute", json!({"dims": [3, 1, 2]}), vec![image]),
+        ("RepeatVector", json!({"n": 3}), vec![&[5]]),
+        ("ZeroPadding1D", json!({"padding": [1, 2]}), vec![&[4, 3]]),
+        (
+            "ZeroPadding3D",
+            json!({"padding": [[1, 0], [0, 2], [1, 1]]}),
+            vec![volume],
+        ),
+        ("Cropping1D", json!({"cropping": [1, 2]}), vec![&[4, 3]]),
+        (
+            "Cropping2D",
+            json!({"cropping": [[1, 0], [0, 1]], "data_format": "channels_first"}),
+            vec![image],
+        ),
+        (
+            "Cropping3D",
+            json!({"cropping": [[1, 0], [0, 2], [1, 0]]}),
+            vec![volume],
+        ),
+        ("UpSampling1D", json!({"size": 3}), vec![&[4, 3]]),
+        ("UpSampling3D", json!({"size": [2, 1, 3]}), vec![volume]),
+        ("Subtract", json!({}), vec![&[3, 2], &[3, 2]]),
+        ("Multiply", json!({}), vec![&[3, 2], &[1, 2], &[3, 2]]),
+        ("Average", json!({}), vec![&[3, 2], &[3, 2], &[3, 2]]),
+        ("Maximum", json!({}), vec![&[3, 2], &[3, 2], &[1, 2]]),
+        ("Minimum", json!({}), vec![&[3, 2], &[3, 2]]),
+        (
+            "Dot",
+            json!({"axes": [2, 1], "normalize": true}),
+            vec![&[4, 3], &[3, 2]],
+        ),
+        ("Dot", json!({"axes": [-1, -1]}), vec![&[2, 4, 3], &[3]]),
+    ];
+    for interpolation in ["nearest", "bilinear", "bicubic", "lanczos3"] {
+        let config = json!({"size": [2, 3], "data_format": "channels_last", "interpolation": interpolation});
+        table.push(("UpSampling2D", config, vec![image]));
+    }
+    table
+}
+
 #[test]
 fn every_layer_that_runs_has_the_gradients_of_its_values() {
     let mut checked = BTreeSet::new();
-    for (class, config, shapes) in table() {
+    let rows = table().into_iter().chain(sequences()).chain(shapes_and_noise());
+    for (class, config, shapes) in rows.chain(rows::convolution::rows()) {
         checked.insert(class);
         if !shapes.is_empty() {
             check(class, config, &shapes);
@@ -249,7 +466,7 @@ fn every_layer_that_runs_has_the_gradients_of_its_values() {
     }
     assert_eq!(
         checked,
-        RUNNABLE.into_iter().collect(),
+        RUNNABLE.iter().copied().collect(),
         "a layer that runs has no row in the table"
     );
 }

@@ -70,13 +70,13 @@ activations! {
     SoftShrink = "soft_shrink",
     /// `x` where `|x| > 0.5`, else 0
     HardShrink = "hard_shrink",
-    /// 0 below -1, 1 above 1, linear between
+    /// 0 below -1, `x` above 1, `(x + 1)² / 4` between
     SparsePlus = "sparse_plus",
     /// `min(max((x + 1) / 2, 0), 1)`
     SparseSigmoid = "sparse_sigmoid",
-    /// projection on the simplex
+    /// `max(x - τ, 0)` over the last axis, with Keras' τ
     Sparsemax = "sparsemax",
-    /// `x` where `x > 1`, else 0
+    /// `x` above a threshold, else a default value; Keras has no values for these two, so that no layer can call it by name
     Threshold = "threshold",
     /// `x · tanh(softplus(x))`
     Mish = "mish",

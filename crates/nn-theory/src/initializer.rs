@@ -147,6 +147,13 @@ impl Initializer {
                 None => return Ok(Some(Self::Other(Self::object(name, Value::Object(config.clone()))))),
             },
         };
+        // Fans that are counted along other axes than the last two.
+        if ["input_axes", "output_axes"]
+            .iter()
+            .any(|key| config.get(*key).is_some_and(|axes| !axes.is_null()))
+        {
+            return Ok(Some(Self::Other(Self::object(name, Value::Object(config.clone())))));
+        }
         Ok(Some(match normalized(name).as_str() {
             "zeros" => Self::Zeros,
             "ones" => Self::Ones,
@@ -189,6 +196,24 @@ impl Initializer {
             },
             _ => return Ok(None),
         }))
+    }
+
+    /// The seed that the configuration gives this one initializer.
+    pub fn seed(&self) -> Option<i64> {
+        match self {
+            Self::GlorotUniform { seed }
+            | Self::GlorotNormal { seed }
+            | Self::HeUniform { seed }
+            | Self::HeNormal { seed }
+            | Self::LecunUniform { seed }
+            | Self::LecunNormal { seed }
+            | Self::RandomNormal { seed, .. }
+            | Self::RandomUniform { seed, .. }
+            | Self::TruncatedNormal { seed, .. }
+            | Self::VarianceScaling { seed, .. }
+            | Self::Orthogonal { seed, .. } => *seed,
+            Self::Zeros | Self::Ones | Self::Constant { .. } | Self::Identity { .. } | Self::Other(_) => None,
+        }
     }
 
     /// Keras' class name.

@@ -1,10 +1,22 @@
-//! `Conv2D` on `(batch, height, width, channels)`.
+//! `Conv1D`, `Conv2D`, `Conv3D`; every layer here sees `(batch, sides.., channels)`.
 
 use candle_core::Tensor;
-use kernels::{Conv2dOptions, Result};
-use nn_theory::{Conv2D, Padding};
+use kernels::{Conv1dOptions, Conv2dOptions, Conv3dOptions, Result};
+use nn_theory::{Conv1D, Conv2D, Conv3D, Padding};
 
 use super::{LayerWeights, activation};
+
+pub(crate) fn sequence(layer: &Conv1D, weights: &LayerWeights<'_>, x: &Tensor) -> Result<Tensor> {
+    let kernel = activation::required(weights, "kernel")?;
+    let options = Conv1dOptions {
+        strides: layer.strides,
+        padding: padding(layer.padding),
+        dilation: layer.dilation_rate,
+        groups: layer.groups,
+        activation: activation::kernel(layer.activation)?,
+    };
+    kernels::conv1d(x, &kernel, weights.get("bias").as_ref(), &options)
+}
 
 pub(crate) fn forward(layer: &Conv2D, weights: &LayerWeights<'_>, x: &Tensor) -> Result<Tensor> {
     let kernel = activation::required(weights, "kernel")?;
@@ -18,10 +30,24 @@ pub(crate) fn forward(layer: &Conv2D, weights: &LayerWeights<'_>, x: &Tensor) ->
     kernels::conv2d(x, &kernel, weights.get("bias").as_ref(), &options)
 }
 
-/// The kernels' word for a padding; `causal` was refused when the network was built.
+pub(crate) fn volume(layer: &Conv3D, weights: &LayerWeights<'_>, x: &Tensor) -> Result<Tensor> {
+    let kernel = activation::required(weights, "kernel")?;
+    let options = Conv3dOptions {
+        strides: layer.strides,
+        padding: padding(layer.padding),
+        dilation: layer.dilation_rate,
+        groups: layer.groups,
+        activation: activation::kernel(layer.activation)?,
+    };
+    kernels::conv3d(x, &kernel, weights.get("bias").as_ref(), &options)
+}
+
+/// The kernels' word for a padding; `causal` was refused for everything but convolutions of sequences when the network was
+/// built.
 pub(crate) fn padding(padding: Padding) -> kernels::Padding {
     match padding {
         Padding::Same => kernels::Padding::Same,
-        Padding::Valid | Padding::Causal => kernels::Padding::Valid,
+        Padding::Valid => kernels::Padding::Valid,
+        Padding::Causal => kernels::Padding::Causal,
     }
 }

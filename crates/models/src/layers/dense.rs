@@ -10,11 +10,10 @@ pub(crate) fn forward(layer: &Dense, weights: &LayerWeights<'_>, x: &Tensor) -> 
     let kernel = super::activation::required(weights, "kernel")?;
     let bias = weights.get("bias");
     let fused = activation::kernel(layer.activation)?;
-    let dims = x.dims();
-    // Keras applies the layer to the last axis, whatever stands before it.
-    let inputs = dims.last().copied().unwrap_or(1);
-    let y = kernels::linear(&x.reshape(((), inputs))?, &kernel, bias.as_ref(), fused)?;
-    let mut shape = dims[..dims.len().saturating_sub(1)].to_vec();
-    shape.push(layer.units);
-    Ok(y.reshape(shape)?)
+    // Keras applies the layer to the last axis, whatever stands before it; so does the kernel from two axes on.
+    if x.rank() > 1 {
+        return kernels::linear(x, &kernel, bias.as_ref(), fused);
+    }
+    let y = kernels::linear(&x.unsqueeze(0)?, &kernel, bias.as_ref(), fused)?;
+    Ok(y.squeeze(0)?)
 }

@@ -234,6 +234,50 @@ impl NamedLayer {
         self.dtype = dtype;
         self
     }
+
+    /// The layer with an option of Keras' configuration, also one that has no builder method here because it changes
+    /// neither shapes nor counts.
+    ///
+    /// ```
+    /// use nn_theory::{Masking, ModelSpec};
+    /// let masking = Masking::new().name("mask").option("mask_value", -1.0)?;
+    /// let model = ModelSpec::sequential("one").input([5, 4]).layer(masking).build()?;
+    /// assert_eq!(model.nodes()[1].config()["mask_value"], -1.0);
+    /// # Ok::<(), nn_theory::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the layer refuses the value.
+    pub fn option(mut self, key: &str, value: impl Into<Value>) -> Result<Self> {
+        let mut config = self.config();
+        config.insert(key.to_owned(), value.into());
+        let mut fields = Fields::new(config);
+        let class = self.layer.class().to_owned();
+        let name = self.name.clone().unwrap_or_else(|| class.clone());
+        match Layer::read(&class, &mut fields) {
+            Some(layer) => {
+                self.layer = layer.map_err(|problem| problem.at(&name, &class))?;
+                self.carried.config = fields.rest();
+                Ok(self)
+            }
+            None => Err(Problem::key(key, "cannot be set on a model or an operation").at(&name, &class)),
+        }
+    }
+
+    /// Keras' `get_config()` of the layer, without its name, flags and dtype.
+    pub fn config(&self) -> Map<String, Value> {
+        crate::model::layer_config(&self.layer, &self.carried)
+    }
+
+    /// The layer itself.
+    pub fn layer(&self) -> &Layer {
+        &self.layer
+    }
+
+    /// Whether training may change its weights.
+    pub fn is_trainable(&self) -> bool {
+        self.trainable
+    }
 }
 
 impl From<Layer> for NamedLayer {

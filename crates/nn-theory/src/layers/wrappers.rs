@@ -31,7 +31,8 @@ impl WrappedLayer {
         &self.0.layer
     }
 
-    fn name(&self) -> String {
+    /// The name of the layer inside; Keras' automatic one where it was given none.
+    pub fn name(&self) -> String {
         self.0
             .name
             .clone()
@@ -65,6 +66,39 @@ layer! {
 }
 
 impl Bidirectional {
+    /// The layer that reads the sequence forwards, under the name that its weights have in their paths.
+    ///
+    /// As in Keras, masked steps of returned sequences give zeros in both directions.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] when the wrapped layer refuses an option of recurrent layers.
+    pub fn forward_direction(&self) -> crate::Result<NamedLayer> {
+        let name = self.layer.name();
+        let plain = name.strip_prefix("forward_").unwrap_or(&name);
+        Self::direction(&self.layer, format!("forward_{plain}"))
+    }
+
+    /// The layer that reads the sequence from its end: the given one, or a copy of the other.
+    ///
+    /// # Errors
+    /// As [`Bidirectional::forward_direction`].
+    pub fn backward_direction(&self) -> crate::Result<NamedLayer> {
+        match &self.backward_layer {
+            Some(layer) => Self::direction(layer, layer.name()),
+            None => {
+                let name = self.layer.name();
+                let plain = name.strip_prefix("forward_").unwrap_or(&name);
+                Self::direction(&self.layer, format!("backward_{plain}"))?.option("go_backwards", true)
+            }
+        }
+    }
+
+    fn direction(layer: &WrappedLayer, name: String) -> crate::Result<NamedLayer> {
+        let sequences = layer.0.config().get("return_sequences").cloned().unwrap_or_default();
+        let named = (*layer.0).clone().name(name);
+        named.option("zero_output_for_mask", sequences.as_bool().unwrap_or(false))
+    }
+
     fn backward(&self) -> &WrappedLayer {
         self.backward_layer.as_ref().unwrap_or(&self.layer)
     }
@@ -191,5 +225,41 @@ impl LayerSpec for SpectralNormalization {
 
     fn needs_shape(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dense, GRU, ModelSpec};
+
+    #[test]
+    fn the_second_direction_is_a_copy_that_reads_backwards() {
+        let both = Bidirectional::new(GRU::new(3).return_sequences(true).name("memory").into());
+        let (forward, backward) = (both.forward_direction().unwrap(), both.backward_direction().unwrap());
+        assert_eq!(forward.name.as_deref(), Some("forward_memory"));
+        assert_eq!(backward.name.as_deref(), Some("backward_memory"));
+        assert_eq!(forward.config()["go_backwards"], false);
+        assert_eq!(backward.config()["go_backwards"], true);
+        assert_eq!(backward.config()["units"], 3);
+        // Masked steps give zeros where all steps are returned.
+        assert_eq!(backward.config()["zero_output_for_mask"], true);
+        let own = both.backward_layer(Some(GRU::new(3).go_backwards(true).name("other").into()));
+        let own = own.backward_direction().unwrap();
+        assert_eq!(own.name.as_deref(), Some("other"));
+        assert_eq!(own.config()["zero_output_for_mask"], false);
+    }
+
+    #[test]
+    fn options_are_checked_by_the_layer() {
+        assert!(Dense::new(3).name("dense").option("units", "three").is_err());
+        let dense = Dense::new(3).name("dense").option("units", 5).unwrap();
+        assert_eq!(*dense.layer(), Layer::from(Dense::new(5)));
+        let model = ModelSpec::sequential("inner")
+            .input([2])
+            .layer(Dense::new(1))
+            .build()
+            .unwrap();
+        assert!(NamedLayer::from(model).option("trainable", false).is_err());
     }
 }

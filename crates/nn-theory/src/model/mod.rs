@@ -1,6 +1,7 @@
 //! A network as a graph of layers.
 
 mod functional;
+mod head;
 mod naming;
 mod sequential;
 
@@ -46,6 +47,14 @@ pub(crate) struct Carried {
     pub(crate) object: Map<String, Value>,
 }
 
+/// What a layer's configuration says, fields and carried keys.
+pub(crate) fn layer_config(layer: &Layer, carried: &Carried) -> Map<String, Value> {
+    let mut config = Map::new();
+    layer.write(&mut config);
+    config.extend(carried.config.clone());
+    config
+}
+
 /// One call of a layer in a model.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -82,6 +91,35 @@ impl Node {
     /// Whether the layer knows its shapes and has its weights.
     pub fn is_built(&self) -> bool {
         !self.output_shapes.is_empty() || !self.layer.spec().needs_shape()
+    }
+
+    /// Keras' `get_config()` of the layer, without its name, flags and dtype: also the options that are carried through
+    /// because they change neither shapes nor counts.
+    ///
+    /// ```
+    /// use nn_theory::{Dense, ModelSpec};
+    /// let model = ModelSpec::sequential("one").input([4]).layer(Dense::new(2)).build()?;
+    /// assert_eq!(model.nodes()[1].config()["units"], 2);
+    /// # Ok::<(), nn_theory::Error>(())
+    /// ```
+    pub fn config(&self) -> Map<String, Value> {
+        layer_config(&self.layer, &self.carried)
+    }
+
+    /// `args` and `kwargs` of this call as the configuration has them; `None` for a call that was made by a builder.
+    pub fn call_arguments(&self) -> Option<&Value> {
+        self.arguments.as_ref()
+    }
+
+    /// The layer of this call on its way into another model: name, flags, dtype and all options.
+    pub fn to_named_layer(&self) -> NamedLayer {
+        NamedLayer {
+            layer: self.layer.clone(),
+            name: Some(self.name.clone()),
+            trainable: self.trainable,
+            dtype: self.dtype,
+            carried: self.carried.clone(),
+        }
     }
 
     /// Multiplications with their additions for one sample, see [`Layer::multiply_adds`]; `None` where nothing is
