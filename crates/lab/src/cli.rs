@@ -40,8 +40,9 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         lab train --data digits --model digits_cnn --epochs 20 --output digits.safetensors\n  \
         lab train --data mnist --data-dir path/to/mnist --optimizer adamw --augment 'rotate(0.05) | translate(0.1, 0.1)'\n  \
+        lab train --data digits --schedule cosine:1 --ema 0.99 --early-stopping 10 --epochs 100 --csv digits.csv\n  \
         lab train --resume digits.safetensors --epochs 40")]
-    Train(TrainArgs),
+    Train(Box<TrainArgs>),
     /// Measure a saved network on a test set
     #[command(after_help = "Examples:\n  \
         lab evaluate digits.safetensors --data digits\n  \
@@ -182,15 +183,93 @@ pub(crate) struct TrainArgs {
     /// Augmentation pipeline, such as 'flip(horizontal) | rotate(0.1)'
     #[arg(long, value_name = "PIPELINE")]
     pub(crate) augment: Option<String>,
-    /// Where the trained network is saved after every epoch, a .safetensors file (default with --resume: the resumed file)
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+    /// Where the training is saved after every epoch and when it is interrupted, a .safetensors file (default with --resume:
+    /// the resumed file)
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Go on from a file that --output wrote, with its data, seed, optimizer, batch size, split and augmentation
+    /// Go on from a file that --output wrote, with all its options
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(crate) resume: Option<PathBuf>,
     /// Print settings, history and test figures as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How to train, beyond the first things.
+#[derive(Args, Clone, Default)]
+pub(crate) struct HowArgs {
+    /// How the validation samples are chosen: once at random, the last ones (as Keras does), or anew in every epoch [default:
+    /// random]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) split: Option<Split>,
+    /// Validate after every so many epochs [default: 1]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) validation_freq: Option<usize>,
+    /// Multiply the loss of classes: 'balanced', or numbers such as 'cat=2,dog=1' by name or label
+    #[arg(long, value_name = "WEIGHTS")]
+    pub(crate) class_weight: Option<String>,
+    /// Metrics besides loss and accuracy, by the names of Keras and divided by commas, such as top_k_categorical_accuracy
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) metrics: Vec<String>,
+    /// Share of each label that is spread over all classes, such as 0.1
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) label_smoothing: Option<f64>,
+    /// Learning rate over all steps: 'cosine', 'cosine:EPOCHS' with a linear warm-up, 'linear', or a Keras schedule as JSON
+    #[arg(long, value_name = "SCHEDULE")]
+    pub(crate) schedule: Option<String>,
+    /// Decoupled weight decay (default: the optimizer's own)
+    #[arg(long, value_name = "RATE")]
+    pub(crate) weight_decay: Option<f64>,
+    /// Limit the norm of each weight's gradient
+    #[arg(long, value_name = "NORM")]
+    pub(crate) clipnorm: Option<f64>,
+    /// Limit the norm of all gradients together
+    #[arg(long, value_name = "NORM", conflicts_with = "clipnorm")]
+    pub(crate) global_clipnorm: Option<f64>,
+    /// Average the gradients of so many steps into one update
+    #[arg(long, value_name = "STEPS")]
+    pub(crate) accumulate: Option<u64>,
+    /// Keep a moving average of the weights with this momentum, such as 0.99, and measure and save it
+    #[arg(long, value_name = "MOMENTUM")]
+    pub(crate) ema: Option<f64>,
+    /// End when the monitored figure has not improved for so many epochs, with the weights of the best epoch
+    #[arg(long, value_name = "PATIENCE", value_parser = at_least_one)]
+    pub(crate) early_stopping: Option<usize>,
+    /// Multiply the learning rate by a factor (default 0.1) when the monitored figure has not improved for so many epochs
+    #[arg(long, value_name = "PATIENCE[:FACTOR]")]
+    pub(crate) reduce_lr: Option<String>,
+    /// The figure that --early-stopping, --reduce-lr and --best look at [default: val_loss]
+    #[arg(long, value_name = "FIGURE")]
+    pub(crate) monitor: Option<String>,
+    /// Also keep the network of the best epoch in this file, for use
+    #[arg(long, value_name = "FILE")]
+    pub(crate) best: Option<PathBuf>,
+    /// Save --output also after every so many steps
+    #[arg(long, value_name = "STEPS", value_parser = at_least_one)]
+    pub(crate) save_every: Option<usize>,
+    /// Write the figures of every epoch as a line into this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Write event files for TensorBoard into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tensorboard: Option<PathBuf>,
+    /// Batches that a thread makes ahead [default: 2 with augmentation, else 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) prefetch: Option<usize>,
+}
+
+/// How validation samples are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Split {
+    /// Once, at random
+    Random,
+    /// The last samples of the data set, as validation_split of Keras
+    Last,
+    /// At random, anew in every epoch
+    EveryEpoch,
 }
 
 /// What to measure.

@@ -22,6 +22,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Feature maps and gradients of a step are kept for the next one.
+#[global_allocator]
+static ALLOCATOR: kernels::memory::Recycling = kernels::memory::Recycling::new();
+
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match commands::run(cli.command) {

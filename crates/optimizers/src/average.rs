@@ -36,3 +36,17 @@ pub(crate) fn overwrite(var: &Var, average: &Slot) -> Result<()> {
         Slot::Tensor(tensor) => set(var, tensor),
     }
 }
+
+/// `w <-> average`.
+pub(crate) fn exchange(var: &Var, average: &mut Slot) -> Result<()> {
+    match average {
+        Slot::F32(values) => Ok(lend_weights(var, |w: &mut [f32]| w.swap_with_slice(values))?),
+        Slot::F64(values) => Ok(lend_weights(var, |w: &mut [f64]| w.swap_with_slice(values))?),
+        Slot::Tensor(tensor) => {
+            let w = var.as_tensor().copy()?;
+            set(var, tensor)?;
+            *tensor = w;
+            Ok(())
+        }
+    }
+}

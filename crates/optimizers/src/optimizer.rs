@@ -360,4 +360,30 @@ impl Optimizer {
         }
         Ok(())
     }
+
+    /// Exchanges the variables and their moving averages, in place; a second call puts both back to the bit. For measuring
+    /// or saving a network with its averages in the middle of a training with `use_ema`. Without it, nothing happens.
+    ///
+    /// Between the two calls no step must be made.
+    ///
+    /// # Errors
+    /// [`Error::StateMissing`] if a variable was never updated; nothing is changed then.
+    pub fn exchange_averages(&mut self, variables: &[(&str, &Var)]) -> Result<()> {
+        if !self.options.use_ema {
+            return Ok(());
+        }
+        let missing = |path: &str| Error::StateMissing {
+            key: format!("{path}/average"),
+        };
+        for (path, var) in variables {
+            let state = self.parameters.get(*path).ok_or_else(|| missing(path))?;
+            state.check(path, var, self.algorithm.as_ref())?;
+        }
+        for (path, var) in variables.iter().filter(|(_, var)| var.elem_count() > 0) {
+            self.ensure_state(path, var)?;
+            let average = self.parameters.get_mut(*path).and_then(ParameterState::average_mut);
+            average::exchange(var, average.ok_or_else(|| missing(path))?)?;
+        }
+        Ok(())
+    }
 }

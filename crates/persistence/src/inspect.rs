@@ -4,12 +4,13 @@ use std::path::Path;
 
 use crate::Result;
 use crate::container::Container;
-use crate::native::{OPTIMIZER, read};
+use crate::native::{OPTIMIZER, TRAINING, read};
 
 /// A tensor of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredTensor {
-    /// Its name: the path of a weight, or `@optimizer/` and the name of a part of the optimizer's state.
+    /// Its name: the path of a weight, or `@optimizer/` and the name of a part of the optimizer's state, or `@training/` and
+    /// the name of what else the training keeps.
     pub name: String,
     /// The number format in safetensors' words, such as `F32`.
     pub dtype: String,
@@ -20,6 +21,11 @@ pub struct StoredTensor {
 }
 
 impl StoredTensor {
+    /// Whether it is neither a weight nor the optimizer's, but what else a training keeps to go on.
+    pub fn is_training_state(&self) -> bool {
+        self.name.starts_with(TRAINING)
+    }
+
     /// Whether it belongs to the optimizer's state.
     pub fn is_optimizer_state(&self) -> bool {
         self.name.starts_with(OPTIMIZER)

@@ -38,5 +38,5 @@ mod precision;
 pub use compare::{Difference, weight_differences};
 pub use error::{Error, Result};
 pub use inspect::{Inspection, StoredTensor, inspect};
-pub use native::{Contents, MAX_BYTES, Metadata, SavedModel, TrainingState, VERSION, load, save, to_bytes};
+pub use native::{Contents, MAX_BYTES, Metadata, SavedModel, TrainingState, VERSION, load, save, save_with, to_bytes};
 pub use precision::Precision;

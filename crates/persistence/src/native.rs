@@ -1,7 +1,7 @@
 //! The native format: one safetensors file that holds weights, description, optimizer and training state.
 //!
 //! Any reader of safetensors opens it. Tensors are the weights by their Keras path, and the optimizer's state behind the
-//! prefix `@optimizer/`. The metadata, all text:
+//! prefix `@optimizer/`, what else the training keeps behind `@training/`. The metadata, all text:
 //!
 //! | key | what |
 //! |---|---|
@@ -37,6 +37,8 @@ pub const MAX_BYTES: u64 = 2 << 30;
 const FORMAT: &str = "candle-lab";
 /// Prefix of the tensors that are the optimizer's state.
 pub(crate) const OPTIMIZER: &str = "@optimizer/";
+/// Prefix of further tensors that the training keeps.
+pub(crate) const TRAINING: &str = "@training/";
 
 /// What is known of a model besides its weights.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -67,6 +69,9 @@ pub struct TrainingState {
     pub validation_split: f64,
     /// The records of the epochs that are done.
     pub history: serde_json::Value,
+    /// Further options of the program that trains, in its own words.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub options: serde_json::Value,
 }
 
 /// An optimizer as Keras' configurations name it.
@@ -97,6 +102,8 @@ pub struct SavedModel {
     pub metadata: Metadata,
     /// Number format of the weights in the file.
     pub precision: Precision,
+    /// Further tensors of the training by name, as [`save_with`] was given them.
+    pub tensors: Vec<(String, Tensor)>,
 }
 
 /// Saves a model; a crash leaves the old file or the new one. Returns the size of the file in bytes.
@@ -106,6 +113,21 @@ pub struct SavedModel {
 /// # Errors
 /// [`Error::Ending`] for another ending than `.safetensors`, [`Error::Write`] where the file cannot be written.
 pub fn save(path: &Path, contents: &Contents<'_>, precision: Precision) -> Result<u64> {
+    save_with(path, contents, &[], precision)
+}
+
+/// Saves a model as [`save`] does, and beside it further tensors that the training needs to go on, by name.
+///
+/// They are written as they are, whatever the precision of the weights, and come back in [`SavedModel::tensors`].
+///
+/// # Errors
+/// As [`save`].
+pub fn save_with(
+    path: &Path,
+    contents: &Contents<'_>,
+    tensors: &[(String, Tensor)],
+    precision: Precision,
+) -> Result<u64> {
     let ending = path
         .extension()
         .map(|ending| ending.to_string_lossy().to_lowercase())
@@ -116,7 +138,7 @@ pub fn save(path: &Path, contents: &Contents<'_>, precision: Precision) -> Resul
             found: ending,
         });
     }
-    let bytes = to_bytes(contents, precision)?;
+    let bytes = all_bytes(contents, tensors, precision)?;
     atomic::write(path, &bytes)?;
     Ok(bytes.len() as u64)
 }
@@ -127,10 +149,14 @@ pub fn save(path: &Path, contents: &Contents<'_>, precision: Precision) -> Resul
 /// [`Error::Overflow`] where the precision has no number as large as a weight, [`Error::ReservedName`] where a weight has
 /// a name of the format's own, [`Error::Candle`] where the weights cannot be brought to the CPU.
 pub fn to_bytes(contents: &Contents<'_>, precision: Precision) -> Result<Vec<u8>> {
+    all_bytes(contents, &[], precision)
+}
+
+fn all_bytes(contents: &Contents<'_>, further: &[(String, Tensor)], precision: Precision) -> Result<Vec<u8>> {
     let network = contents.network;
     let mut tensors = BTreeMap::new();
     for weight in network.weights() {
-        if weight.path.starts_with(OPTIMIZER) || weight.path == "__metadata__" {
+        if is_state(&weight.path) || weight.path == "__metadata__" {
             return Err(Error::ReservedName {
                 weight: weight.path.clone(),
             });
@@ -138,6 +164,9 @@ pub fn to_bytes(contents: &Contents<'_>, precision: Precision) -> Result<Vec<u8>
         let value = weight.var.as_tensor().to_dtype(precision.dtype())?;
         check_range(&weight.path, weight.var.as_tensor(), &value, precision)?;
         tensors.insert(weight.path.clone(), raw(&value)?);
+    }
+    for (name, value) in further {
+        tensors.insert(format!("{TRAINING}{name}"), raw(value)?);
     }
     let mut texts = BTreeMap::new();
     if let Some(optimizer) = contents.optimizer {
@@ -166,6 +195,11 @@ pub fn to_bytes(contents: &Contents<'_>, precision: Precision) -> Result<Vec<u8>
     texts.insert("metadata", json_text(contents.metadata));
     let texts = texts.into_iter().map(|(key, text)| (key.to_string(), text)).collect();
     Ok(container::write(&tensors, texts))
+}
+
+/// Whether a tensor of a file is not a weight.
+fn is_state(name: &str) -> bool {
+    name.starts_with(OPTIMIZER) || name.starts_with(TRAINING)
 }
 
 fn declared_trainable(spec: &ModelSpec) -> BTreeMap<String, bool> {
@@ -228,9 +262,13 @@ fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<SavedModel> 
         DType::F32
     };
     let mut network = Network::new(spec, 0, device, dtype)?;
-    let mut state = Vec::new();
+    let (mut state, mut tensors) = (Vec::new(), Vec::new());
     for (name, view) in &file.tensors {
         let tensor = tensor(path, name, view, device)?;
+        if let Some(name) = name.strip_prefix(TRAINING) {
+            tensors.push((name.to_string(), tensor));
+            continue;
+        }
         match name.strip_prefix(OPTIMIZER) {
             Some(name) => state.push((name.to_string(), tensor)),
             None if !tensor.dtype().is_float() => return Err(number_format(path, name, view)),
@@ -252,6 +290,7 @@ fn from_bytes(path: &Path, bytes: &[u8], device: &Device) -> Result<SavedModel> 
         optimizer,
         metadata,
         precision,
+        tensors,
     })
 }
 
@@ -298,7 +337,7 @@ fn check_tensors(path: &Path, spec: &ModelSpec, file: &Container<'_>) -> Result<
     let weights = file
         .tensors
         .iter()
-        .filter(|(name, _)| !(has_optimizer && name.starts_with(OPTIMIZER)));
+        .filter(|(name, _)| !(has_optimizer && is_state(name)));
     for (name, view) in weights {
         match expected.remove(name) {
             None => {

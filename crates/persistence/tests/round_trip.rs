@@ -247,3 +247,47 @@ fn differences_count_and_measure() {
     let both = difference.and(Difference::between(&[3.0, 3.0], &[3.0, 4.0]));
     assert_eq!((both.values, both.equal, both.largest, both.mean), (6, 3, 1.0, 0.25));
 }
+
+#[test]
+fn tensors_that_the_training_keeps_come_back_beside_the_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let network = network(small(), 7);
+    let mut adam = Optimizer::by_name("adam").unwrap();
+    step(&network, &mut adam, 1);
+    let best = Tensor::new(&[[0.1f32, -2.5], [f32::MIN_POSITIVE, 4.0]], &Device::Cpu).unwrap();
+    let count = Tensor::new(&[3u32], &Device::Cpu).unwrap();
+    let tensors = [
+        ("stop:best/kernel".to_string(), best),
+        ("stop:count".to_string(), count),
+    ];
+    let metadata = metadata();
+    let contents = Contents {
+        network: &network,
+        optimizer: Some(&adam),
+        metadata: &metadata,
+    };
+    // Whatever the weights are rounded to, these are not.
+    persistence::save_with(&path, &contents, &tensors, Precision::F16).unwrap();
+    let saved = persistence::load(&path, &Device::Cpu).unwrap();
+    assert_eq!(saved.tensors.len(), 2);
+    for ((name, tensor), (expected_name, expected)) in saved.tensors.iter().zip(&tensors) {
+        assert_eq!((name, bits(tensor)), (expected_name, bits(expected)));
+    }
+    let file = persistence::inspect(&path).unwrap();
+    let kept = file.tensors.iter().filter(|tensor| tensor.is_training_state());
+    assert_eq!(
+        kept.map(|tensor| tensor.name.as_str()).collect::<Vec<_>>(),
+        ["@training/stop:best/kernel", "@training/stop:count"]
+    );
+    // Without an optimizer there is no training that they could belong to.
+    let contents = Contents {
+        optimizer: None,
+        ..contents
+    };
+    persistence::save_with(&path, &contents, &tensors, Precision::F32).unwrap();
+    assert!(matches!(
+        persistence::load(&path, &Device::Cpu),
+        Err(persistence::Error::ExtraTensor { .. })
+    ));
+}

@@ -1,4 +1,4 @@
-//! Saving training after every epoch, and going on from there to the same bits.
+//! Saving training as it stands, and going on from there to the same bits.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,22 @@ use models::Network;
 use optimizers::Optimizer;
 use persistence::{Contents, Metadata, Precision, TrainingState};
 
-use crate::callbacks::{Callback, Control, EpochEnd};
+use crate::callbacks::{Callback, Moment, SavePoint};
 use crate::{Error, History, Result};
 
-/// A callback that writes network, optimizer and history after every epoch.
+/// A callback that writes all that training needs to go on: network, optimizer, history, the position within the epoch, and
+/// the state of the callbacks.
 ///
-/// The file is replaced as a whole or not at all, so a crash costs at most the epoch in progress.
+/// It writes after every epoch, when training is interrupted (after the step in progress), when at the end the weights of
+/// an earlier epoch were brought back, and where it is told to every so many steps. The file is replaced as a whole or
+/// not at all, so a crash costs at most what was done since the last writing.
+///
+/// Where the optimizer keeps moving averages of the weights, these are the weights in the file, so that the network is
+/// the one that was measured; those of the last step are in the place of the averages in the optimizer's state.
 pub struct Checkpoint {
     path: PathBuf,
     metadata: Metadata,
+    steps: Option<usize>,
 }
 
 impl Checkpoint {
@@ -24,13 +31,27 @@ impl Checkpoint {
         Checkpoint {
             path: path.into(),
             metadata,
+            steps: None,
         }
+    }
+
+    /// Saves also after every so many steps of an epoch; 0 is never.
+    pub fn every_steps(mut self, steps: usize) -> Self {
+        self.steps = (steps > 0).then_some(steps);
+        self
     }
 }
 
 impl Callback for Checkpoint {
-    fn on_epoch_end(&mut self, epoch: &mut EpochEnd<'_>) -> Result<Control> {
-        let history = serde_json::to_value(epoch.history).map_err(|error| Error::Checkpoint {
+    fn saves(&self, moment: &Moment) -> bool {
+        match moment {
+            Moment::Step(step) => self.steps.is_some_and(|steps| step.step.is_multiple_of(steps)),
+            Moment::Epoch | Moment::Interrupted | Moment::End => true,
+        }
+    }
+
+    fn on_save(&mut self, point: &SavePoint<'_>) -> Result<()> {
+        let history = serde_json::to_value(point.history).map_err(|error| Error::Checkpoint {
             path: self.path.clone(),
             reason: format!("the history cannot be written: {error}"),
         })?;
@@ -39,19 +60,30 @@ impl Callback for Checkpoint {
             .get_or_insert_with(TrainingState::default)
             .history = history;
         let contents = Contents {
-            network: epoch.network,
-            optimizer: Some(epoch.optimizer),
+            network: point.network,
+            optimizer: Some(point.optimizer),
             metadata: &self.metadata,
         };
+        let states = point.history.callbacks.iter();
+        let tensors: Vec<_> = states
+            .flat_map(|state| {
+                let named =
+                    |(name, tensor): &(String, _)| (format!("{}{SEPARATOR}{name}", state.key), Clone::clone(tensor));
+                state.tensors.iter().map(named)
+            })
+            .collect();
         // Training goes on to the same bits only from weights that were not rounded.
         let precision = match contents.network.dtype() {
             DType::F64 => Precision::F64,
             _ => Precision::F32,
         };
-        persistence::save(&self.path, &contents, precision)?;
-        Ok(Control::Continue)
+        persistence::save_with(&self.path, &contents, &tensors, precision)?;
+        Ok(())
     }
 }
+
+/// Between a callback's key and the name of its tensor.
+const SEPARATOR: char = ':';
 
 /// Training as it stood when a checkpoint was written.
 pub struct Resumed {
@@ -59,7 +91,7 @@ pub struct Resumed {
     pub network: Network,
     /// The optimizer with its state.
     pub optimizer: Optimizer,
-    /// The records of the epochs that are done; give it to [`crate::Trainer::resume`].
+    /// The records of the epochs that are done, and where the one in progress stands; give it to [`crate::Trainer::resume`].
     pub history: History,
     /// Seed, batch size and the rest of the set-up.
     pub state: TrainingState,
@@ -79,10 +111,23 @@ pub fn resume(path: &Path, device: &Device) -> Result<Resumed> {
     };
     let optimizer = saved.optimizer.ok_or_else(|| lacks("optimizer state"))?;
     let state = saved.metadata.training.ok_or_else(|| lacks("state of the training"))?;
-    let history = serde_json::from_value(state.history.clone()).map_err(|error| Error::Checkpoint {
+    let mut history: History = serde_json::from_value(state.history.clone()).map_err(|error| Error::Checkpoint {
         path: path.to_path_buf(),
         reason: format!("its history cannot be read: {error}"),
     })?;
+    for (name, tensor) in saved.tensors {
+        let owner = name.split_once(SEPARATOR).and_then(|(key, name)| {
+            let state = history.callbacks.iter_mut().find(|state| state.key == key)?;
+            Some((state, name.to_string()))
+        });
+        let Some((state, name)) = owner else {
+            return Err(Error::Checkpoint {
+                path: path.to_path_buf(),
+                reason: format!("no callback has the tensor '{name}'"),
+            });
+        };
+        state.tensors.push((name, tensor));
+    }
     Ok(Resumed {
         network: saved.network,
         optimizer,

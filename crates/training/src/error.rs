@@ -51,6 +51,55 @@ pub enum Error {
         /// Name of the network.
         network: String,
     },
+    /// Targets of numbers do not have the shape of the network's output.
+    #[error(
+        "network '{network}': its output is {expected}, but the target of a sample is {found}; \
+         give the last layer that shape, or reshape the targets"
+    )]
+    TargetShape {
+        /// Name of the network.
+        network: String,
+        /// Shape of the network's output without the batch.
+        expected: String,
+        /// Shape of one sample's target.
+        found: String,
+    },
+    /// A layer has no values, so nothing can be learnt through it.
+    #[error("network '{network}': layer '{layer}' has the output shape {found}, expected at least 1 along every axis")]
+    EmptyLayer {
+        /// Name of the network.
+        network: String,
+        /// Name of the layer.
+        layer: String,
+        /// Shape of its output.
+        found: String,
+    },
+    /// Something is defined for the other kind of targets only.
+    #[error("{what} needs {expected}, but the samples have {found}")]
+    Targets {
+        /// What was asked for.
+        what: &'static str,
+        /// The kind of targets that it is defined for.
+        expected: &'static str,
+        /// The kind of targets that there are.
+        found: &'static str,
+    },
+    /// The weights of samples are not usable.
+    #[error("sample weights: {found}, expected {expected}")]
+    InvalidWeights {
+        /// What they must be.
+        expected: String,
+        /// What they are.
+        found: String,
+    },
+    /// A figure that is watched or named is none that the epochs have.
+    #[error("no epoch has a figure '{name}'; there are: {known}")]
+    UnknownFigure {
+        /// The name.
+        name: String,
+        /// The figures of an epoch.
+        known: String,
+    },
     /// An option is outside of its range.
     #[error("{option} is {found}, expected {expected}")]
     Option {
@@ -64,7 +113,7 @@ pub enum Error {
     /// The loss is not a number any more.
     #[error(
         "the loss is {loss} at step {step} of epoch {epoch}; the weights are those before this step. \
-         Try a smaller learning rate (it is {learning_rate}), clipnorm, or inputs scaled to [0, 1]"
+         {cause}. Try a smaller learning rate (it is {learning_rate}), clipnorm, or inputs scaled to [0, 1]"
     )]
     NonFiniteLoss {
         /// The loss: NaN or infinite.
@@ -75,6 +124,8 @@ pub enum Error {
         step: usize,
         /// The learning rate in use.
         learning_rate: f64,
+        /// What is not finite first on the way from the samples to the loss.
+        cause: String,
     },
     /// A trainable weight has no gradient: some operation between it and the loss cannot be differentiated.
     #[error(
@@ -92,6 +143,71 @@ pub enum Error {
         path: PathBuf,
         /// What does not fit.
         reason: String,
+    },
+    /// A training cannot go on from the position that was given.
+    #[error(
+        "the interrupted epoch {epoch} stands at step {step} after {found} samples, but with this data and batch size \
+         that are {expected} samples; resume with the data, the split and the batch size that the training began with"
+    )]
+    Position {
+        /// Epoch, counted from 1.
+        epoch: usize,
+        /// Steps that are done.
+        step: usize,
+        /// Samples after these steps of this training.
+        expected: usize,
+        /// Samples that were seen.
+        found: usize,
+    },
+    /// The state of a callback is not usable.
+    #[error("the saved state of the callback '{callback}' cannot be used: {reason}")]
+    CallbackState {
+        /// Kind of the callback.
+        callback: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A log cannot be written.
+    #[error("{}: the log cannot be written", .path.display())]
+    Log {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// There is no such loss.
+    #[error("unknown loss '{name}'{}", crate::nearest::did_you_mean(.suggestion))]
+    UnknownLoss {
+        /// The name that was given.
+        name: String,
+        /// A known name that is spelled nearly the same.
+        suggestion: Option<String>,
+    },
+    /// There is no such metric.
+    #[error("unknown metric '{name}'{}", crate::nearest::did_you_mean(.suggestion))]
+    UnknownMetric {
+        /// The name that was given.
+        name: String,
+        /// A known name that is spelled nearly the same.
+        suggestion: Option<String>,
+    },
+    /// A Keras configuration cannot be read.
+    #[error("the configuration of the {what} cannot be read: {reason}")]
+    Config {
+        /// Whose configuration: `loss Huber`, `metric Precision`.
+        what: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// Sample weights do not belong to the losses that they weigh.
+    #[error(
+        "sample weights of the shape {found:?} do not fit losses of the shape {expected:?}; give one weight a sample, (batch)"
+    )]
+    SampleWeight {
+        /// Shape of the losses.
+        expected: Vec<usize>,
+        /// Shape of the weights.
+        found: Vec<usize>,
     },
     /// The network could not be run.
     #[error(transparent)]

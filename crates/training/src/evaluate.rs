@@ -1,10 +1,14 @@
 //! How good a network is on samples that it does not learn from.
 
 use augmentation::Pipeline;
+use candle_core::{DType, Tensor};
+use indexmap::IndexMap;
 use models::{Mode, Network};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Loss, Result, Samples};
+use crate::objective::{Example, objective};
+use crate::right::{arg_max, classes, threshold};
+use crate::{Error, Loss, Metric, Result, Samples, Targets};
 
 /// The figures of a network on a set of samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,40 +44,146 @@ pub fn predict(network: &Network, samples: &Samples, batch_size: usize) -> Resul
     Ok(rows)
 }
 
-/// Loss, accuracy and confusion matrix of a network on samples, in inference mode.
+/// Loss, accuracy and confusion matrix of a network on samples with labels, in inference mode.
 ///
 /// # Errors
-/// [`Error::EmptyData`] without samples, [`Error::InputShape`] or [`Error::Label`] where they do not fit the network.
+/// [`Error::EmptyData`] without samples, [`Error::InputShape`] or [`Error::Label`] where they do not fit the network,
+/// [`Error::Targets`] where their targets are numbers ([`measure`] is for those).
 pub fn evaluate(network: &Network, samples: &Samples, loss: Loss, batch_size: usize) -> Result<Evaluation> {
-    if samples.is_empty() {
-        return Err(Error::EmptyData { what: "test" });
+    if !samples.is_empty() && matches!(samples.targets(), Targets::Dense { .. }) {
+        return Err(Error::Targets {
+            what: "an evaluation with accuracy and confusion matrix",
+            expected: "class labels",
+            found: "numbers as targets; use training::measure",
+        });
     }
-    samples.check_shape(network)?;
-    samples.check_labels(network)?;
+    let mut predictions = Vec::with_capacity(samples.len());
     let order: Vec<usize> = (0..samples.len()).collect();
-    let (mut total, mut predictions) = (0.0, Vec::with_capacity(samples.len()));
-    for batch in order.chunks(batch_size.max(1)) {
-        let inputs = samples.tensor(samples.rows(batch), network)?;
-        let outputs = network.forward(&inputs, Mode::Inference)?;
-        let labels = samples.label_tensor(batch, network.device())?;
-        let mean = loss
-            .mean(&outputs, &labels)?
-            .to_dtype(candle_core::DType::F64)?
-            .to_scalar::<f64>()?;
-        total += mean * batch.len() as f64;
-        predictions.extend(arg_max(&outputs.to_dtype(candle_core::DType::F64)?.to_vec2::<f64>()?));
-    }
-    let classes = network.output_shape().last().copied().unwrap_or(1);
+    let measured = measure_at(
+        network,
+        samples,
+        &order,
+        loss,
+        [&mut [], &mut []],
+        batch_size,
+        Some(&mut predictions),
+    )?;
+    let classes = class_count(network);
     let mut confusion = vec![vec![0; classes]; classes];
     for (&label, &prediction) in samples.labels().iter().zip(&predictions) {
         confusion[label as usize][prediction as usize] += 1;
     }
-    let right: u64 = (0..classes).map(|class| confusion[class][class]).sum();
     Ok(Evaluation {
-        loss: total / samples.len() as f64,
-        accuracy: right as f64 / samples.len() as f64,
+        loss: measured.loss,
+        accuracy: measured.accuracy.unwrap_or(f64::NAN),
         confusion,
         predictions,
+    })
+}
+
+/// Number of classes that a network tells apart: two where it has one output, which decides between them.
+pub(crate) fn class_count(network: &Network) -> usize {
+    match network.output_shape().last() {
+        Some(&1) | None => 2,
+        Some(&classes) => classes,
+    }
+}
+
+/// Loss, accuracy (where the targets are labels) and metrics of a network on samples, by name, in inference mode:
+/// `model.evaluate(..., return_dict=True)` of Keras.
+///
+/// The metrics are reset before and after. Weights of the samples count in the loss.
+///
+/// # Errors
+/// As [`evaluate`]; [`Error::TargetShape`] where numbers as targets do not have the shape of the network's output.
+pub fn measure(
+    network: &Network,
+    samples: &Samples,
+    loss: Loss,
+    metrics: &mut [Box<dyn Metric>],
+    batch_size: usize,
+) -> Result<IndexMap<String, f64>> {
+    let order: Vec<usize> = (0..samples.len()).collect();
+    let measured = measure_at(network, samples, &order, loss, [metrics, &mut []], batch_size, None)?;
+    let mut figures = IndexMap::from([("loss".to_string(), measured.loss)]);
+    figures.extend(measured.accuracy.map(|accuracy| ("accuracy".to_string(), accuracy)));
+    figures.extend(measured.metrics);
+    Ok(figures)
+}
+
+/// What was measured in a pass over samples.
+pub(crate) struct Measured {
+    pub(crate) loss: f64,
+    /// Where the targets are labels.
+    pub(crate) accuracy: Option<f64>,
+    pub(crate) metrics: Vec<(String, f64)>,
+}
+
+/// One pass over the samples at `order`; the predicted classes are added to `predictions`. The second group of metrics
+/// counts samples with their weights.
+pub(crate) fn measure_at(
+    network: &Network,
+    samples: &Samples,
+    order: &[usize],
+    loss: Loss,
+    metrics: [&mut [Box<dyn Metric>]; 2],
+    batch_size: usize,
+    mut predictions: Option<&mut Vec<u32>>,
+) -> Result<Measured> {
+    if order.is_empty() {
+        return Err(Error::EmptyData { what: "test" });
+    }
+    samples.check_shape(network)?;
+    samples.check_labels(network)?;
+    let [plain, weighted] = metrics;
+    plain
+        .iter_mut()
+        .chain(weighted.iter_mut())
+        .for_each(|metric| metric.reset());
+    let labels = samples.labels();
+    let (mut total, mut right) = (0.0, 0u64);
+    for batch in order.chunks(batch_size.max(1)) {
+        let inputs = samples.tensor(samples.rows(batch), network)?;
+        let example = Example::new(inputs, samples, samples.weights(), batch, network)?;
+        let (pass, value) = objective(network, &example, &loss, Mode::Inference)?;
+        let outputs = &pass.outputs()[0];
+        total += scalar(&value)? * batch.len() as f64;
+        if !labels.is_empty() {
+            let mut at = batch.iter();
+            classes(outputs, threshold(&loss), |class| {
+                right += u64::from(at.next().is_some_and(|&i| labels[i] as usize == class));
+                if let Some(predictions) = &mut predictions {
+                    predictions.push(class as u32);
+                }
+            })?;
+        }
+        for metric in plain.iter_mut() {
+            metric.update(outputs, &example.targets, None)?;
+        }
+        for metric in weighted.iter_mut() {
+            metric.update(outputs, &example.targets, example.weights.as_ref())?;
+        }
+    }
+    let both = || plain.iter().chain(weighted.iter());
+    let figures = both()
+        .map(|metric| (metric.name().to_string(), metric.result()))
+        .collect();
+    plain
+        .iter_mut()
+        .chain(weighted.iter_mut())
+        .for_each(|metric| metric.reset());
+    Ok(Measured {
+        loss: total / order.len() as f64,
+        accuracy: (!labels.is_empty()).then_some(right as f64 / order.len() as f64),
+        metrics: figures,
+    })
+}
+
+/// A single number of whatever format.
+pub(crate) fn scalar(tensor: &Tensor) -> Result<f64> {
+    Ok(match tensor.dtype() {
+        DType::F32 => f64::from(tensor.to_scalar::<f32>()?),
+        _ => tensor.to_dtype(DType::F64)?.to_scalar::<f64>()?,
     })
 }
 
@@ -130,24 +240,8 @@ fn softmax(row: &mut [f64], copies: f64) {
 /// assert_eq!(training::accuracy(&rows, &[0, 1, 0, 0]), 0.75);
 /// ```
 pub fn accuracy(rows: &[Vec<f64>], labels: &[u32]) -> f64 {
-    let right = arg_max(rows)
-        .into_iter()
-        .zip(labels)
-        .filter(|(class, label)| class == *label);
+    let right = (rows.iter().zip(labels)).filter(|(row, label)| arg_max(row) == **label as usize);
     right.count() as f64 / rows.len().max(1) as f64
-}
-
-/// Index of the largest output of each row; the first of equal ones.
-pub(crate) fn arg_max(rows: &[Vec<f64>]) -> Vec<u32> {
-    rows.iter()
-        .map(|row| {
-            let best = row
-                .iter()
-                .enumerate()
-                .fold(0, |best, (i, value)| if *value > row[best] { i } else { best });
-            best as u32
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -193,13 +287,5 @@ mod tests {
         logits.iter_mut().for_each(|row| softmax(row, 1.0));
         assert_eq!(plain, logits);
         assert!(predict_augmented(&network, &images, &rotate, 0, 9, 8).is_err());
-    }
-
-    #[test]
-    fn the_first_of_equal_outputs_wins() {
-        assert_eq!(
-            arg_max(&[vec![1.0, 3.0, 3.0], vec![0.0, 0.0, 0.0], vec![-2.0, -1.0, -3.0]]),
-            vec![1, 0, 1]
-        );
     }
 }

@@ -1,14 +1,15 @@
 //! The loop: batches in, history out.
 //!
-//! **For** training a [`models::Network`] on labelled [`Samples`] as `model.fit` of Keras does: shuffling, augmentation,
-//! a loss, an optimizer, validation, callbacks, checkpoints and exact resume; and for measuring it ([`evaluate`],
-//! [`predict`]).
+//! **For** training a [`models::Network`] on [`Samples`] as `model.fit` of Keras does: shuffling, augmentation, losses and
+//! metrics, weights of classes and samples, an optimizer, validation, [`callbacks`], checkpoints and exact resume; and for
+//! measuring it ([`evaluate`], [`measure`], [`predict`]).
 //!
 //! **Not for** comparing optimizers over grids and seeds (that is `optimizers-bench`), for data that do not fit into
 //! memory, or for several machines: candle alone, or PyTorch, serve there.
 //!
 //! Every random draw is a function of the seed, the epoch and the sample or step. The same seed gives the same bits on
-//! a CPU, whatever the number of threads, and training that was resumed equals training that never stopped.
+//! a CPU, whatever the number of threads, and training that was resumed, also in the middle of an epoch, equals training
+//! that never stopped.
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -32,25 +33,35 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod callbacks;
+mod batches;
+pub mod callbacks;
 mod checkpoint;
+mod diagnosis;
 mod error;
 mod evaluate;
+mod fit;
 mod history;
 mod loss;
+pub mod metrics;
+mod nearest;
+mod objective;
 mod per_class;
+mod right;
 mod samples;
 mod trainer;
+mod validation;
 
 pub use callbacks::{Callback, Control, EarlyStopping, EpochEnd, OnEpochEnd, StepEnd};
 pub use checkpoint::{Checkpoint, Resumed, resume};
 pub use error::{Error, Result};
-pub use evaluate::{Evaluation, accuracy, evaluate, predict, predict_augmented};
-pub use history::{EpochRecord, History, StopReason};
-pub use loss::Loss;
+pub use evaluate::{Evaluation, accuracy, evaluate, measure, predict, predict_augmented};
+pub use history::{CallbackState, EpochRecord, Held, History, Position, StopReason};
+pub use loss::{Axes, Loss, LossFunction, Reduction};
+pub use metrics::{ConfusionMatrix, Metric};
 pub use per_class::ClassFigures;
-pub use samples::Samples;
+pub use samples::{Samples, Targets};
 pub use trainer::Trainer;
+pub use validation::ValidationSplit;
 
 /// The program of the README is compiled and run with the other examples.
 #[cfg(doctest)]

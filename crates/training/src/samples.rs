@@ -2,14 +2,41 @@
 
 use augmentation::corrupt::Corruption;
 use augmentation::{Pipeline, ValueRange};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use datasets::Split;
-use kernels::random::Stream;
 use models::Network;
+use rayon::prelude::*;
 
-use crate::{Error, Result};
+use crate::evaluate::class_count;
+use crate::{Error, Result, ValidationSplit};
 
-/// Inputs of one shape with a class label each.
+/// What the network shall answer to each sample.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// The class of each sample.
+    Labels(Vec<u32>),
+    /// Numbers of one shape for each sample, row-major: a regression, class probabilities, several labels at once.
+    Dense {
+        /// All numbers.
+        values: Vec<f32>,
+        /// Shape of one sample's target, without the batch.
+        shape: Vec<usize>,
+    },
+}
+
+impl Targets {
+    fn select(&self, indices: &[usize]) -> Targets {
+        match self {
+            Targets::Labels(labels) => Targets::Labels(indices.iter().map(|&i| labels[i]).collect()),
+            Targets::Dense { values, shape } => Targets::Dense {
+                values: gathered(values, shape.iter().product(), indices),
+                shape: shape.clone(),
+            },
+        }
+    }
+}
+
+/// Inputs of one shape with a target each: a class label, or numbers.
 ///
 /// ```
 /// use training::Samples;
@@ -17,15 +44,58 @@ use crate::{Error, Result};
 /// // two samples of two features
 /// let samples = Samples::new(vec![0.0, 1.0, 1.0, 0.0], vec![2], vec![0, 1])?;
 /// assert_eq!((samples.len(), samples.shape()), (2, &[2][..]));
+/// // the same with a number to be predicted instead of a class, and the second sample twice as important
+/// let samples = Samples::with_targets(vec![0.0, 1.0, 1.0, 0.0], vec![2], vec![0.3, -1.2], vec![1])?
+///     .sample_weights(vec![1.0, 2.0])?;
 /// # Ok::<(), training::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Samples {
     inputs: Vec<f32>,
     shape: Vec<usize>,
-    labels: Vec<u32>,
+    targets: Targets,
+    weights: Option<Vec<f32>>,
     /// Index of each sample in the data set it came from: the key of its random draws.
     ids: Vec<u64>,
+}
+
+/// Copies from here on are worth a second thread: 256 KiB.
+const PARALLEL: usize = 1 << 16;
+
+/// The rows of `size` values at `indices`.
+fn gathered(values: &[f32], size: usize, indices: &[usize]) -> Vec<f32> {
+    if indices.len() * size < PARALLEL {
+        let mut rows = Vec::with_capacity(indices.len() * size);
+        for &i in indices {
+            rows.extend_from_slice(&values[i * size..(i + 1) * size]);
+        }
+        return rows;
+    }
+    let mut rows = vec![0.0; indices.len() * size];
+    gather_into(values, size, indices, &mut rows);
+    rows
+}
+
+/// Copies the rows of `size` values at `indices` into `rows`, a large batch on all threads.
+fn gather_into(values: &[f32], size: usize, indices: &[usize], rows: &mut [f32]) {
+    if size == 0 {
+        return;
+    }
+    let copy = |(row, &i): (&mut [f32], &usize)| row.copy_from_slice(&values[i * size..(i + 1) * size]);
+    if rows.len() < PARALLEL {
+        rows.chunks_exact_mut(size).zip(indices).for_each(copy);
+    } else {
+        let at_once = (PARALLEL / 4).div_ceil(size);
+        rows.par_chunks_mut(size * at_once)
+            .zip(indices.par_chunks(at_once))
+            .for_each(|(rows, indices)| rows.chunks_exact_mut(size).zip(indices).for_each(copy));
+    }
+}
+
+/// The product of the axes, where it and `count` of it can be counted.
+fn size_of(shape: &[usize], count: usize) -> Option<(usize, usize)> {
+    let size = shape.iter().try_fold(1usize, |size, &axis| size.checked_mul(axis))?;
+    Some((size, size.checked_mul(count)?))
 }
 
 impl Samples {
@@ -34,21 +104,78 @@ impl Samples {
     /// # Errors
     /// [`Error::Lengths`] where the inputs are not `labels.len()` times the shape.
     pub fn new(inputs: Vec<f32>, shape: Vec<usize>, labels: Vec<u32>) -> Result<Self> {
+        let count = labels.len();
+        Samples::of(inputs, shape, Targets::Labels(labels), count)
+    }
+
+    /// Samples with numbers as targets: row-major `inputs` of `shape` each and `targets` of `target_shape` each (both
+    /// without the batch).
+    ///
+    /// # Errors
+    /// [`Error::Lengths`] where they are not for the same number of samples, [`Error::Option`] for targets without numbers.
+    pub fn with_targets(
+        inputs: Vec<f32>,
+        shape: Vec<usize>,
+        targets: Vec<f32>,
+        target_shape: Vec<usize>,
+    ) -> Result<Self> {
+        let count = match size_of(&target_shape, 1) {
+            Some((size, _)) if size > 0 && targets.len().is_multiple_of(size) => targets.len() / size,
+            _ => {
+                return Err(Error::Option {
+                    option: "the shape of a sample's target",
+                    expected: "a shape whose numbers divide the number of all targets",
+                    found: format!("{} for {} targets", display(&target_shape), targets.len()),
+                });
+            }
+        };
+        let targets = Targets::Dense {
+            values: targets,
+            shape: target_shape,
+        };
+        Samples::of(inputs, shape, targets, count)
+    }
+
+    fn of(inputs: Vec<f32>, shape: Vec<usize>, targets: Targets, count: usize) -> Result<Self> {
         // A size beyond what can be counted is one that no inputs have.
-        let size = shape.iter().try_fold(1usize, |size, &axis| size.checked_mul(axis));
-        if size.and_then(|size| size.checked_mul(labels.len())) != Some(inputs.len()) {
+        let size = size_of(&shape, count);
+        if size.map(|(_, all)| all) != Some(inputs.len()) {
             return Err(Error::Lengths {
-                inputs: inputs.len() / size.unwrap_or(usize::MAX).max(1),
-                labels: labels.len(),
+                inputs: inputs.len() / size.map_or(usize::MAX, |(one, _)| one).max(1),
+                labels: count,
             });
         }
-        let ids = (0..labels.len() as u64).collect();
         Ok(Samples {
             inputs,
             shape,
-            labels,
-            ids,
+            targets,
+            weights: None,
+            ids: (0..count as u64).collect(),
         })
+    }
+
+    /// Gives each sample a weight, with which its loss is multiplied: at least 0 and finite.
+    ///
+    /// # Errors
+    /// [`Error::InvalidWeights`] where their number is another, or one is negative or not finite.
+    pub fn sample_weights(mut self, weights: Vec<f32>) -> Result<Self> {
+        if weights.len() != self.len() {
+            return Err(Error::InvalidWeights {
+                expected: format!("{}, one a sample", self.len()),
+                found: weights.len().to_string(),
+            });
+        }
+        if let Some(sample) = weights
+            .iter()
+            .position(|weight| !(*weight >= 0.0 && weight.is_finite()))
+        {
+            return Err(Error::InvalidWeights {
+                expected: "numbers of at least 0".to_string(),
+                found: format!("{} for sample {sample}", weights[sample]),
+            });
+        }
+        self.weights = Some(weights);
+        Ok(self)
     }
 
     /// The images of a data set, scaled to `[0, 1]`, in the shape that `network` reads: `(height, width, channels)`, or
@@ -79,12 +206,12 @@ impl Samples {
 
     /// Number of samples.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.ids.len()
     }
 
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.ids.is_empty()
     }
 
     /// Shape of one sample.
@@ -92,9 +219,22 @@ impl Samples {
         &self.shape
     }
 
-    /// Labels in order.
+    /// Labels in order; none where the targets are numbers.
     pub fn labels(&self) -> &[u32] {
-        &self.labels
+        match &self.targets {
+            Targets::Labels(labels) => labels,
+            Targets::Dense { .. } => &[],
+        }
+    }
+
+    /// What the network shall answer.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// The weight of each sample, where they have some.
+    pub fn weights(&self) -> Option<&[f32]> {
+        self.weights.as_deref()
     }
 
     /// Inputs of all samples, row-major.
@@ -110,7 +250,8 @@ impl Samples {
         Samples {
             inputs: self.rows(indices),
             shape: self.shape.clone(),
-            labels: indices.iter().map(|&i| self.labels[i]).collect(),
+            targets: self.targets.select(indices),
+            weights: (self.weights.as_ref()).map(|weights| indices.iter().map(|&i| weights[i]).collect()),
             ids: indices.iter().map(|&i| self.ids[i]).collect(),
         }
     }
@@ -124,22 +265,8 @@ impl Samples {
     /// # Errors
     /// [`Error::Option`] where the fraction is not in `(0, 1)` or leaves nothing to train on.
     pub fn split(&self, fraction: f64, seed: u64) -> Result<(Samples, Samples)> {
-        let held_out = ((self.len() as f64 * fraction) as usize).max(1);
-        if !(fraction > 0.0 && fraction < 1.0) || held_out >= self.len() {
-            return Err(Error::Option {
-                option: "validation_split",
-                expected: "a fraction above 0 and below 1 that leaves samples on both sides",
-                found: format!("{fraction} of {} samples", self.len()),
-            });
-        }
-        let order = Stream::new(seed).op("validation_split").draws().permutation(self.len());
-        let (validation, training) = order.split_at(held_out);
-        let sorted = |part: &[usize]| {
-            let mut part = part.to_vec();
-            part.sort_unstable();
-            part
-        };
-        Ok((self.select(&sorted(training)), self.select(&sorted(validation))))
+        let parts = ValidationSplit::random(fraction).parts(self.len(), seed, 0)?;
+        Ok((self.select(&parts.training), self.select(&parts.validation)))
     }
 
     /// The samples after a pipeline, each with the draws that it has in `epoch` of a training with `seed`; for
@@ -186,19 +313,28 @@ impl Samples {
         }
     }
 
-    /// Checks that every label has an output neuron of `network`.
+    /// Checks that every label has an output neuron of `network`, and that targets of numbers have its output's shape.
     ///
     /// # Errors
-    /// [`Error::Label`] for the first that has none.
+    /// [`Error::Label`] for the first label that has none, [`Error::TargetShape`].
     pub fn check_labels(&self, network: &Network) -> Result<()> {
-        let classes = network.output_shape().last().copied().unwrap_or(1);
-        match self.labels.iter().position(|&label| label as usize >= classes) {
-            None => Ok(()),
-            Some(sample) => Err(Error::Label {
-                sample,
-                label: self.labels[sample],
-                classes,
+        let output = network.output_shape();
+        let classes = class_count(network);
+        match &self.targets {
+            Targets::Labels(labels) => match labels.iter().position(|&label| label as usize >= classes) {
+                None => Ok(()),
+                Some(sample) => Err(Error::Label {
+                    sample,
+                    label: labels[sample],
+                    classes,
+                    network: network.name().to_string(),
+                }),
+            },
+            Targets::Dense { shape, .. } if *shape == output => Ok(()),
+            Targets::Dense { shape, .. } => Err(Error::TargetShape {
                 network: network.name().to_string(),
+                expected: display(&output),
+                found: display(shape),
             }),
         }
     }
@@ -219,33 +355,54 @@ impl Samples {
         })
     }
 
+    /// Numbers of one sample's input.
+    pub(crate) fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+
     pub(crate) fn rows(&self, indices: &[usize]) -> Vec<f32> {
-        let size = self.shape.iter().product::<usize>();
-        let mut rows = Vec::with_capacity(indices.len() * size);
-        for &i in indices {
-            rows.extend_from_slice(&self.inputs[i * size..(i + 1) * size]);
-        }
-        rows
+        gathered(&self.inputs, self.size(), indices)
+    }
+
+    /// The inputs at `indices` into a buffer of their size.
+    pub(crate) fn rows_into(&self, indices: &[usize], rows: &mut [f32]) {
+        gather_into(&self.inputs, self.size(), indices, rows);
     }
 
     pub(crate) fn ids(&self, indices: &[usize]) -> Vec<u64> {
         indices.iter().map(|&i| self.ids[i]).collect()
     }
 
-    pub(crate) fn label_tensor(&self, indices: &[usize], device: &Device) -> Result<Tensor> {
-        let labels: Vec<u32> = indices.iter().map(|&i| self.labels[i]).collect();
-        Ok(Tensor::from_vec(labels, indices.len(), device)?)
+    /// The targets at `indices`: labels as u32 `(batch,)` (0 and 1 as numbers `(batch, 1)` for a single output), numbers in the network's format `(batch, *shape)`.
+    pub(crate) fn target_tensor(&self, indices: &[usize], network: &Network) -> Result<Tensor> {
+        let (device, count) = (network.device(), indices.len());
+        match &self.targets {
+            Targets::Labels(labels) => {
+                let labels: Vec<u32> = indices.iter().map(|&i| labels[i]).collect();
+                let labels = Tensor::from_vec(labels, count, device)?;
+                // One output decides between two classes: its target is a number like it.
+                Ok(match network.output_shape().as_slice() {
+                    [1] => labels.to_dtype(network.dtype())?.reshape((count, 1))?,
+                    _ => labels,
+                })
+            }
+            Targets::Dense { values, shape } => {
+                let rows = gathered(values, shape.iter().product(), indices);
+                let shape = [&[count], shape.as_slice()].concat();
+                Ok(Tensor::from_vec(rows, shape, device)?.to_dtype(network.dtype())?)
+            }
+        }
     }
 
     /// `rows` as a tensor `(batch, *shape)` of the network's type on its device.
     pub(crate) fn tensor(&self, rows: Vec<f32>, network: &Network) -> Result<Tensor> {
-        let mut shape = vec![rows.len() / self.shape.iter().product::<usize>().max(1)];
-        shape.extend_from_slice(&self.shape);
+        let count = rows.len() / self.size().max(1);
+        let shape = [&[count], self.shape.as_slice()].concat();
         Ok(Tensor::from_vec(rows, shape, network.device())?.to_dtype(network.dtype())?)
     }
 }
 
-fn display(shape: &[usize]) -> String {
+pub(crate) fn display(shape: &[usize]) -> String {
     let axes: Vec<String> = shape.iter().map(usize::to_string).collect();
     format!("({})", axes.join(", "))
 }

@@ -1,47 +1,67 @@
-//! The loop: batches in, history out.
+//! How a network is trained: the arguments of `model.fit`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
 use augmentation::Pipeline;
-use candle_core::{DType, Tensor};
-use kernels::random::Stream;
-use models::{Mode, Network};
-use optimizers::{Optimizer, Parameter};
+use models::Network;
+use optimizers::Optimizer;
 
-use crate::callbacks::{Callback, Control, EpochEnd, StepEnd};
-use crate::evaluate::arg_max;
-use crate::{EpochRecord, Error, History, Loss, Result, Samples, StopReason, evaluate};
+use crate::callbacks::Callback;
+use crate::fit::Fit;
+use crate::{Error, History, Loss, Metric, Reduction, Result, Samples, ValidationSplit};
 
-/// How a network is trained; the counterpart of the arguments of `keras.Model.fit`.
+/// How a network is trained; the counterpart of the arguments of `keras.Model.compile` and `keras.Model.fit`.
 ///
 /// Every random draw (the order of the samples, dropout, augmentation) is a function of `seed`, the epoch, and the
-/// sample or step, so that the same options give the same bits, also when training is resumed in the middle.
+/// sample or step, so that the same options give the same bits, also when training is resumed in the middle of an epoch.
+///
+/// What belongs to the step itself is an option of the optimizer: clipping of gradients, accumulation over several steps,
+/// schedules, and moving averages of the weights. With averages (`use_ema`) the network is measured with them, callbacks
+/// see it with them after every epoch, and it has them at the end, as in Keras.
 ///
 /// ```no_run
 /// use candle_core::{DType, Device};
 /// use models::{Network, zoo};
 /// use optimizers::Optimizer;
-/// use training::{Samples, Trainer};
+/// use training::callbacks::{CsvLogger, EarlyStopping, ReduceLrOnPlateau};
+/// use training::{Samples, Trainer, ValidationSplit};
 ///
 /// let digits = datasets::digits();
 /// let mut network = Network::new(zoo::digits_cnn()?, 6020, &Device::Cpu, DType::F32)?;
 /// let train = Samples::for_network(&digits.train, &network)?;
-/// let mut adam = Optimizer::by_name("adam")?;
-/// let history = Trainer::new().epochs(10).batch_size(32).fit(&mut network, &mut adam, &train)?;
+/// let mut adam = Optimizer::builder("adam")?.clipnorm(1.0).ema(0.99, None).build()?;
+/// let (mut stopping, mut plateau, mut log) =
+///     (EarlyStopping::new(5), ReduceLrOnPlateau::new(0.5, 2), CsvLogger::new("digits.csv"));
+/// let history = Trainer::new()
+///     .epochs(50)
+///     .batch_size(32)
+///     .validation_split(ValidationSplit::random(0.1))
+///     .callback(&mut plateau)
+///     .callback(&mut stopping)
+///     .callback(&mut log)
+///     .fit(&mut network, &mut adam, &train)?;
+/// println!("{:?}", history.get("val_accuracy"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Trainer<'a> {
-    epochs: usize,
-    batch_size: usize,
-    seed: u64,
-    shuffle: bool,
-    loss: Loss,
-    validation: Option<&'a Samples>,
-    augment: Option<&'a Pipeline>,
-    history: History,
-    interrupt: Option<&'a AtomicBool>,
-    callbacks: Vec<&'a mut dyn Callback>,
+    pub(crate) epochs: usize,
+    pub(crate) batch_size: usize,
+    pub(crate) seed: u64,
+    pub(crate) shuffle: bool,
+    pub(crate) loss: Loss,
+    pub(crate) metrics: Vec<Box<dyn Metric>>,
+    pub(crate) weighted_metrics: Vec<Box<dyn Metric>>,
+    pub(crate) class_weight: BTreeMap<u32, f32>,
+    pub(crate) validation: Option<&'a Samples>,
+    pub(crate) validation_split: Option<ValidationSplit>,
+    pub(crate) validation_freq: usize,
+    pub(crate) validation_batch_size: usize,
+    pub(crate) augment: Option<&'a Pipeline>,
+    pub(crate) prefetch: Option<usize>,
+    pub(crate) history: History,
+    pub(crate) interrupt: Option<&'a AtomicBool>,
+    pub(crate) callbacks: Vec<&'a mut dyn Callback>,
 }
 
 impl Default for Trainer<'_> {
@@ -52,8 +72,15 @@ impl Default for Trainer<'_> {
             seed: 0,
             shuffle: true,
             loss: Loss::default(),
+            metrics: Vec::new(),
+            weighted_metrics: Vec::new(),
+            class_weight: BTreeMap::new(),
             validation: None,
+            validation_split: None,
+            validation_freq: 1,
+            validation_batch_size: 256,
             augment: None,
+            prefetch: None,
             history: History::default(),
             interrupt: None,
             callbacks: Vec::new(),
@@ -97,9 +124,48 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Samples on which the network is measured after each epoch ([`Samples::split`] makes some).
+    /// What is measured besides the loss and, for class labels, the accuracy: on the training samples while training, and
+    /// on the validation samples (with `val_` before the name).
+    pub fn metrics(mut self, metrics: Vec<Box<dyn Metric>>) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Further metrics, which count each sample with its weight (Keras' `weighted_metrics`).
+    pub fn weighted_metrics(mut self, metrics: Vec<Box<dyn Metric>>) -> Self {
+        self.weighted_metrics = metrics;
+        self
+    }
+
+    /// What the loss of each class is multiplied by while training; classes that are left out have 1.
+    ///
+    /// Where the samples have weights of their own, both are multiplied.
+    pub fn class_weight(mut self, weights: impl IntoIterator<Item = (u32, f32)>) -> Self {
+        self.class_weight = weights.into_iter().collect();
+        self
+    }
+
+    /// Samples on which the network is measured after each epoch; goes before [`Trainer::validation_split`].
     pub fn validation_data(mut self, samples: &'a Samples) -> Self {
         self.validation = Some(samples);
+        self
+    }
+
+    /// Holds out a part of the samples and measures the network on it.
+    pub fn validation_split(mut self, split: ValidationSplit) -> Self {
+        self.validation_split = Some(split);
+        self
+    }
+
+    /// Measures on the validation samples only after every so many epochs.
+    pub fn validation_freq(mut self, epochs: usize) -> Self {
+        self.validation_freq = epochs;
+        self
+    }
+
+    /// Samples that are measured at once (default 256).
+    pub fn validation_batch_size(mut self, batch_size: usize) -> Self {
+        self.validation_batch_size = batch_size;
         self
     }
 
@@ -109,7 +175,17 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Goes on after the epochs of `history`, with a network and an optimizer that stand where they stood then.
+    /// How many batches a thread may make ahead; 0 is none. The bits are the same.
+    ///
+    /// By default it is 2 with augmentation. Without it a batch is one copy of memory, which costs less than handing it
+    /// from thread to thread.
+    pub fn prefetch(mut self, batches: usize) -> Self {
+        self.prefetch = Some(batches);
+        self
+    }
+
+    /// Goes on after the epochs (and the steps of an interrupted epoch) of `history`, with a network and an optimizer that
+    /// stand where they stood then. The callbacks take their state from it.
     pub fn resume(mut self, history: History) -> Self {
         self.history = history;
         self
@@ -117,8 +193,8 @@ impl<'a> Trainer<'a> {
 
     /// A flag that ends training after the step in progress (set by a Ctrl-C handler).
     ///
-    /// Weights and optimizer then go back to where they stood after the last whole epoch, so that they belong to the
-    /// history and training can be resumed from them; a copy of both is kept for that.
+    /// Weights, optimizer and history then stand after that step; [`crate::Checkpoint`] writes them, and
+    /// [`Trainer::resume`] goes on with the next step.
     pub fn interrupt(mut self, flag: &'a AtomicBool) -> Self {
         self.interrupt = Some(flag);
         self
@@ -132,70 +208,42 @@ impl<'a> Trainer<'a> {
 
     /// Trains `network` with `optimizer` on `samples`.
     ///
-    /// An interrupted epoch leaves no record: resuming starts it anew.
-    ///
     /// # Errors
-    /// Data that do not fit the network ([`Error::EmptyData`], [`Error::InputShape`], [`Error::Label`]), a loss that is
-    /// not finite ([`Error::NonFiniteLoss`]), a trainable weight without a gradient ([`Error::LostGradient`]).
-    pub fn fit(mut self, network: &mut Network, optimizer: &mut Optimizer, samples: &Samples) -> Result<History> {
+    /// Data that do not fit the network ([`Error::EmptyData`], [`Error::InputShape`], [`Error::Label`],
+    /// [`Error::TargetShape`]), a loss that is not finite ([`Error::NonFiniteLoss`]), a trainable weight without a gradient
+    /// ([`Error::LostGradient`]), a layer without values ([`Error::EmptyLayer`]), a history that belongs to another training ([`Error::Position`]).
+    pub fn fit(self, network: &mut Network, optimizer: &mut Optimizer, samples: &Samples) -> Result<History> {
         self.check(network, samples)?;
-        self.history.stopped = StopReason::Finished;
-        for epoch in self.history.epochs.len()..self.epochs {
-            let started = Instant::now();
-            let start = match self.interrupt {
-                Some(_) => Some(Start::of(network, optimizer)?),
-                None => None,
-            };
-            let Some((loss, accuracy)) = self.epoch(epoch, network, optimizer, samples)? else {
-                if let Some(start) = start {
-                    start.restore(network, optimizer)?;
-                }
-                self.history.stopped = StopReason::Interrupted;
-                break;
-            };
-            let measured = self
-                .validation
-                .map(|set| evaluate(network, set, self.loss, 256))
-                .transpose()?;
-            let record = EpochRecord {
-                epoch: epoch + 1,
-                loss,
-                accuracy,
-                val_loss: measured.as_ref().map(|m| m.loss),
-                val_accuracy: measured.as_ref().map(|m| m.accuracy),
-                learning_rate: optimizer.learning_rate(),
-            };
-            self.history.epochs.push(record.clone());
-            self.history.seconds.push(started.elapsed().as_secs_f64());
-            let mut end = EpochEnd {
-                record: &record,
-                history: &self.history,
-                network,
-                optimizer,
-            };
-            let mut control = Control::Continue;
-            for callback in &mut self.callbacks {
-                if callback.on_epoch_end(&mut end)? == Control::Stop {
-                    control = Control::Stop;
-                }
-            }
-            if control == Control::Stop {
-                self.history.stopped = StopReason::Callback;
-                break;
-            }
-        }
-        for callback in &mut self.callbacks {
-            callback.on_train_end(network)?;
-        }
-        Ok(self.history)
+        Fit::new(self, network, optimizer, samples)?.run()
     }
 
     fn check(&self, network: &Network, samples: &Samples) -> Result<()> {
-        if self.batch_size == 0 {
+        for (option, value) in [
+            ("batch_size", self.batch_size),
+            ("validation_freq", self.validation_freq),
+            ("validation_batch_size", self.validation_batch_size),
+        ] {
+            if value == 0 {
+                return Err(Error::Option {
+                    option,
+                    expected: "at least 1",
+                    found: "0".to_string(),
+                });
+            }
+        }
+        if self.loss.reduction == Reduction::None {
             return Err(Error::Option {
-                option: "batch_size",
-                expected: "at least 1",
-                found: "0".to_string(),
+                option: "the reduction of the loss",
+                expected: "one that makes one number of the losses of a batch",
+                found: "none".to_string(),
+            });
+        }
+        let mut nodes = network.spec().nodes().iter();
+        if let Some(node) = nodes.find(|node| node.output_shape.0.contains(&Some(0))) {
+            return Err(Error::EmptyLayer {
+                network: network.name().to_string(),
+                layer: node.name.clone(),
+                found: node.output_shape.to_string(),
             });
         }
         for (what, set) in [("training", Some(samples)), ("validation", self.validation)] {
@@ -216,116 +264,29 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// One pass over all samples; `None` where it was interrupted.
-    fn epoch(
-        &mut self,
-        epoch: usize,
-        network: &mut Network,
-        optimizer: &mut Optimizer,
-        samples: &Samples,
-    ) -> Result<Option<(f64, f64)>> {
-        let stream = Stream::new(self.seed).epoch(epoch as u64);
-        let order = if self.shuffle {
-            stream.op("shuffle").draws().permutation(samples.len())
-        } else {
-            (0..samples.len()).collect()
-        };
-        let steps = samples.len().div_ceil(self.batch_size);
-        let (mut total, mut right, mut seen) = (0.0, 0usize, 0usize);
-        for (step, batch) in order.chunks(self.batch_size).enumerate() {
-            if self.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
-                return Ok(None);
-            }
-            let mut rows = samples.rows(batch);
-            if let Some(pipeline) = self.augment {
-                let &[height, width, channels] = samples.shape() else {
-                    unreachable!("checked by Trainer::check")
-                };
-                pipeline.apply_batch(
-                    &mut rows,
-                    (height, width, channels),
-                    &samples.ids(batch),
-                    self.seed,
-                    epoch as u64,
-                )?;
-            }
-            let inputs = samples.tensor(rows, network)?;
-            let labels = samples.label_tensor(batch, network.device())?;
-            let outputs = network.forward(&inputs, Mode::Training(stream.op("forward").step(step as u64)))?;
-            let loss = self.loss.mean(&outputs, &labels)?;
-            let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-            if !value.is_finite() {
-                return Err(Error::NonFiniteLoss {
-                    loss: value,
-                    epoch: epoch + 1,
-                    step: step + 1,
-                    learning_rate: optimizer.learning_rate(),
-                });
-            }
-            apply(network, optimizer, &loss.backward()?)?;
-            total += value * batch.len() as f64;
-            seen += batch.len();
-            let predictions = arg_max(&outputs.detach().to_dtype(DType::F64)?.to_vec2::<f64>()?);
-            right += batch
-                .iter()
-                .zip(predictions)
-                .filter(|&(&i, class)| samples.labels()[i] == class)
-                .count();
-            let progress = StepEnd {
-                epoch: epoch + 1,
-                step: step + 1,
-                steps,
-                samples: seen,
-                loss: total / seen as f64,
-            };
-            self.callbacks
-                .iter_mut()
-                .for_each(|callback| callback.on_step_end(&progress));
+    /// Weights of samples and classes together, where there are some.
+    pub(crate) fn sample_weights(&self, samples: &Samples) -> Result<Option<Vec<f32>>> {
+        if self.class_weight.is_empty() {
+            return Ok(samples.weights().map(<[f32]>::to_vec));
         }
-        Ok(Some((total / seen as f64, right as f64 / seen as f64)))
-    }
-}
-
-/// Weights and optimizer at the start of an epoch.
-struct Start {
-    weights: Vec<(String, Tensor)>,
-    optimizer: Vec<(String, Tensor)>,
-}
-
-impl Start {
-    fn of(network: &Network, optimizer: &mut Optimizer) -> Result<Self> {
-        let trained = network.weights().filter(|weight| weight.trainable);
-        let variables: Vec<_> = trained.map(|weight| (weight.path.as_str(), &weight.var)).collect();
-        // Without it the state before the first step would be that of no parameters, which cannot be brought back later.
-        optimizer.build_state(&variables)?;
-        Ok(Start {
-            weights: network.snapshot()?,
-            optimizer: optimizer.state()?,
-        })
-    }
-
-    fn restore(self, network: &mut Network, optimizer: &mut Optimizer) -> Result<()> {
-        for (path, value) in &self.weights {
-            network.set_weight(path, value)?;
-        }
-        Ok(optimizer.load_state(&self.optimizer)?)
-    }
-}
-
-/// One optimizer step; every trainable weight must have a gradient.
-fn apply(network: &Network, optimizer: &mut Optimizer, gradients: &candle_core::backprop::GradStore) -> Result<()> {
-    let mut parameters = Vec::new();
-    for weight in network.weights().filter(|weight| weight.trainable) {
-        let Some(gradient) = gradients.get(weight.var.as_tensor()) else {
-            return Err(Error::LostGradient {
-                path: weight.path.clone(),
+        if samples.labels().is_empty() {
+            return Err(Error::Targets {
+                what: "class_weight",
+                expected: "class labels",
+                found: "numbers as targets",
             });
-        };
-        parameters.push(Parameter {
-            path: &weight.path,
-            var: &weight.var,
-            gradient,
-        });
+        }
+        if let Some((class, weight)) = self.class_weight.iter().find(|(_, w)| !(**w >= 0.0 && w.is_finite())) {
+            return Err(Error::InvalidWeights {
+                expected: "numbers of at least 0".to_string(),
+                found: format!("{weight} for class {class}"),
+            });
+        }
+        let of = |label: &u32| self.class_weight.get(label).copied().unwrap_or(1.0);
+        let mut weights: Vec<f32> = samples.labels().iter().map(of).collect();
+        if let Some(own) = samples.weights() {
+            weights.iter_mut().zip(own).for_each(|(weight, own)| *weight *= own);
+        }
+        Ok(Some(weights))
     }
-    Ok(optimizer.apply(&parameters)?)
 }

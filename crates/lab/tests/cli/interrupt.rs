@@ -38,7 +38,7 @@ fn interrupt(lab: &Lab, arguments: &[&str], sign: &str) -> Outcome {
 }
 
 #[test]
-fn an_interrupted_training_leaves_the_last_epoch_and_goes_on() {
+fn an_interrupted_training_goes_on_where_it_stood() {
     let lab = Lab::new();
     let train = ["train", "--epochs", "100000", "--output", "net.safetensors"];
     let outcome = interrupt(&lab, &train, "epoch      1/100000");
@@ -52,17 +52,17 @@ fn an_interrupted_training_leaves_the_last_epoch_and_goes_on() {
     let files: Vec<_> = lab.files().into_iter().collect();
     assert_eq!(files, [lab.path("net.safetensors")], "nothing else is left");
 
-    // the file holds the epochs that the message names, and goes on from there as if nothing had happened
+    // the file holds the step that the message names, and goes on from there as if nothing had happened
     let message = outcome.stderr.lines().last().unwrap_or_default();
-    let done = message
-        .split("after epoch ")
+    let begun = message
+        .split("in epoch ")
         .nth(1)
-        .and_then(|rest| rest.split(':').next());
-    let done: usize = done
+        .and_then(|rest| rest.split(',').next());
+    let begun: usize = begun
         .and_then(|number| number.parse().ok())
         .unwrap_or_else(|| panic!("{message}"));
     lab.succeeds(&["evaluate", "net.safetensors"]);
-    let more = (done + 1).to_string();
+    let more = begun.to_string();
     let resumed = lab.json(&["train", "--resume", "net.safetensors", "--epochs", &more, "--json"]);
     let whole = lab.json(&["train", "--epochs", &more, "--json"]);
     assert_eq!(resumed["history"], whole["history"]);

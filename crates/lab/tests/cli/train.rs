@@ -137,6 +137,13 @@ fn an_option_that_contradicts_the_resumed_file_is_refused() {
         ("--optimizer", "sgd", "adam"),
         ("--augment", "flip(horizontal)", "none"),
         ("--data", "mnist", "digits"),
+        ("--split", "last", "none"),
+        ("--class-weight", "balanced", "none"),
+        ("--early-stopping", "3", "none"),
+        ("--schedule", "cosine", "none"),
+        ("--clipnorm", "1", "none"),
+        ("--ema", "0.9", "none"),
+        ("--metrics", "f1_score", "none"),
     ] {
         lab.fails(
             &["train", "--resume", "net.safetensors", "--epochs", "4", option, value],
@@ -289,4 +296,149 @@ fn the_pipelines_of_the_help_work() {
     for pipeline in quoted {
         lab.succeeds(&["train", "--epochs", "1", "--augment", pipeline]);
     }
+}
+
+/// Everything that can be asked for at once.
+const EVERYTHING: [&str; 29] = [
+    "train",
+    "--split",
+    "every-epoch",
+    "--validation-split",
+    "0.2",
+    "--class-weight",
+    "balanced",
+    "--metrics",
+    "sparse_top_k_categorical_accuracy",
+    "--label-smoothing",
+    "0.1",
+    "--schedule",
+    "cosine:1",
+    "--weight-decay",
+    "0.001",
+    "--global-clipnorm",
+    "1",
+    "--accumulate",
+    "2",
+    "--ema",
+    "0.9",
+    "--early-stopping",
+    "3",
+    "--monitor",
+    "val_accuracy",
+    "--augment",
+    "translate(0.1, 0.1) @ 0.5",
+    "--save-every",
+    "7",
+];
+
+#[test]
+fn every_option_goes_into_the_file_and_comes_back() {
+    let lab = Lab::new();
+    let train = |more: &[&str]| lab.json(&[&EVERYTHING[..], more, &["--json"]].concat());
+    let whole = train(&[
+        "--epochs",
+        "4",
+        "--output",
+        "whole.safetensors",
+        "--csv",
+        "whole.csv",
+        "--tensorboard",
+        "board",
+        "--best",
+        "best.safetensors",
+    ]);
+    assert_eq!(whole["history"].as_array().map(Vec::len), Some(4), "{whole}");
+    let top = "val_sparse_top_k_categorical_accuracy";
+    assert!(whole["history"][3]["metrics"][top].as_f64() > Some(0.5), "{whole}");
+    assert_eq!(whole["options"]["early_stopping"], 3);
+    assert_eq!(whole["optimizer"]["config"]["gradient_accumulation_steps"], 2);
+    let log = std::fs::read_to_string(lab.path("whole.csv")).expect("a log");
+    assert_eq!(log.lines().count(), 5);
+    assert!(
+        log.starts_with("epoch,accuracy,learning_rate,loss,sparse_top_k"),
+        "{log}"
+    );
+    assert!(lab.path("board/train").is_dir() && lab.path("board/validation").is_dir());
+    // The best network is the one of its epoch: it is as good as it was measured, on other images.
+    let evaluated = lab.json(&["evaluate", "best.safetensors", "--json"]);
+    assert!(evaluated["accuracy"].as_f64() > Some(0.5), "{evaluated}");
+
+    // The schedule is part of the optimizer: the epochs in all are those of the first call.
+    train(&["--epochs", "4", "--output", "half.safetensors", "--csv", "half.csv"]);
+    let again = lab.json(&["train", "--resume", "half.safetensors", "--epochs", "4", "--json"]);
+    assert_eq!(again["history"], whole["history"]);
+    assert_eq!(again["test"], whole["test"]);
+    assert_eq!(weights(&lab, "half.safetensors"), weights(&lab, "whole.safetensors"));
+    assert_eq!(std::fs::read_to_string(lab.path("half.csv")).expect("a log"), log);
+}
+
+#[test]
+fn a_training_that_ended_early_holds_the_best_weights_and_is_done() {
+    let lab = Lab::new();
+    let options = [
+        "--early-stopping",
+        "1",
+        "--monitor",
+        "val_loss",
+        "--learning-rate",
+        "0.05",
+    ];
+    let first = [
+        &["train", "--epochs", "60", "--output", "net.safetensors"][..],
+        &options,
+        &["--json"],
+    ]
+    .concat();
+    let outcome = lab.run(&first);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let record: Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    let epochs = record["history"].as_array().map_or(0, Vec::len);
+    assert!(epochs < 60 && record["stopped"] == "callback", "{record}");
+    let said = format!(
+        "ended early after {epochs} epochs; the weights are those of epoch {}",
+        epochs - 1
+    );
+    assert!(outcome.stderr.contains(&said), "{}", outcome.stderr);
+    let evaluated = lab.json(&["evaluate", "net.safetensors", "--json"]);
+    assert_eq!(evaluated["accuracy"], record["test"]["accuracy"]);
+    let resumed = lab.run(&["train", "--resume", "net.safetensors", "--epochs", "60", "--json"]);
+    assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
+    assert!(resumed.stderr.contains("nothing is left to do"), "{}", resumed.stderr);
+    let resumed: Value = serde_json::from_str(&resumed.stdout).expect("JSON");
+    assert_eq!(resumed["test"], record["test"]);
+}
+
+#[test]
+fn options_that_say_nothing_usable_are_refused() {
+    let lab = Lab::new();
+    for (option, value, words) in [
+        ("--class-weight", "cat=2", &["'cat'", "classes are 0, 1"][..]),
+        ("--class-weight", "1", &["'='"]),
+        ("--class-weight", "1=x", &["'x' is no number"]),
+        ("--schedule", "sine", &["cosine"]),
+        ("--schedule", "cosine:99", &["warm-up"]),
+        ("--schedule", "{", &["JSON"]),
+        ("--reduce-lr", "0", &["--reduce-lr 0"]),
+        ("--reduce-lr", "3:2", &["below 1"]),
+        ("--metrics", "acuracy", &["acuracy", "did you mean"]),
+        ("--clipnorm", "-1", &["clipnorm"]),
+        ("--ema", "2", &["ema_momentum"]),
+        ("--accumulate", "1", &["gradient_accumulation_steps"]),
+        ("--best", "net.pt", &["--best net.pt"]),
+        ("--save-every", "5", &["--output"]),
+    ] {
+        lab.fails(&["train", "--epochs", "1", &format!("{option}={value}")], words);
+    }
+    lab.fails(
+        &[
+            "train",
+            "--epochs",
+            "2",
+            "--early-stopping",
+            "1",
+            "--monitor",
+            "val_auc",
+        ],
+        &["'val_auc'", "val_accuracy"],
+    );
 }

@@ -55,6 +55,7 @@ pub(crate) fn metadata() -> Metadata {
             data: Some("digits".into()),
             validation_split: 0.1,
             history: serde_json::json!({ "epochs": [{ "loss": 0.1 }, { "loss": 1e-300 }] }),
+            options: serde_json::json!({ "loss": "hinge" }),
         }),
     }
 }

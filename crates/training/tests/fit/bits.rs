@@ -6,8 +6,8 @@ use candle_core::{DType, Device};
 use models::zoo;
 use optimizers::Optimizer;
 use persistence::{Metadata, TrainingState};
-use std::sync::atomic::{AtomicBool, Ordering};
-use training::{Callback, Checkpoint, Loss, StepEnd, StopReason, Trainer, evaluate, resume};
+use std::sync::atomic::AtomicBool;
+use training::{Checkpoint, Loss, StopReason, Trainer, evaluate, resume};
 
 fn metadata() -> Metadata {
     Metadata {
@@ -64,58 +64,6 @@ fn resumed_training_equals_training_that_never_stopped() {
         assert_eq!(resumed.epochs, history.epochs, "{name} {dtype:?}");
         assert_eq!(bits(&back.network), bits(&whole), "{name} {dtype:?}");
         assert_eq!(state(&back.optimizer), state(&optimizer), "{name} {dtype:?}");
-    }
-}
-
-/// Raises a flag at a step.
-struct InterruptAt<'a>(usize, usize, &'a AtomicBool);
-
-impl Callback for InterruptAt<'_> {
-    fn on_step_end(&mut self, step: &StepEnd) {
-        if (step.epoch, step.step) == (self.0, self.1) {
-            self.2.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-#[test]
-fn an_interrupted_epoch_leaves_nothing_behind() {
-    fn trainer<'a>(pipeline: &'a Pipeline, epochs: usize) -> Trainer<'a> {
-        Trainer::new().epochs(epochs).batch_size(16).seed(3).augment(pipeline)
-    }
-
-    let pipeline = Pipeline::parse(PIPELINE).unwrap();
-    let spec = zoo::digits_cnn().unwrap();
-    let mut whole = network(spec.clone(), DType::F32);
-    let samples = digits(&whole, 60);
-    let mut optimizer = Optimizer::by_name("adam").unwrap();
-    let history = trainer(&pipeline, 3).fit(&mut whole, &mut optimizer, &samples).unwrap();
-    // In the first epoch, in the middle of one, and at the last step of one (which is then complete).
-    for (epoch, step, complete) in [(1, 2, 0), (2, 1, 1), (2, 4, 2)] {
-        let flag = AtomicBool::new(false);
-        let mut stop = InterruptAt(epoch, step, &flag);
-        let mut half = network(spec.clone(), DType::F32);
-        let mut adam = Optimizer::by_name("adam").unwrap();
-        let interrupted = trainer(&pipeline, 3)
-            .interrupt(&flag)
-            .callback(&mut stop)
-            .fit(&mut half, &mut adam, &samples)
-            .unwrap();
-        assert_eq!(interrupted.stopped, StopReason::Interrupted);
-        assert_eq!(interrupted.epochs, history.epochs[..complete]);
-        assert_eq!(interrupted.seconds.len(), complete);
-        assert_eq!(adam.iterations(), 4 * complete as u64);
-        // The network and the optimizer belong to that history.
-        let resumed = trainer(&pipeline, 3)
-            .resume(interrupted)
-            .fit(&mut half, &mut adam, &samples)
-            .unwrap();
-        assert_eq!(
-            (resumed.stopped, &resumed.epochs),
-            (StopReason::Finished, &history.epochs)
-        );
-        assert_eq!(bits(&half), bits(&whole), "epoch {epoch}, step {step}");
-        assert_eq!(state(&adam), state(&optimizer));
     }
 }
 

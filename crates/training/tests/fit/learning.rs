@@ -6,6 +6,7 @@ use candle_core::{DType, Device};
 use models::{Network, zoo};
 use nn_theory::{Dense, Dropout, Flatten, ModelSpec};
 use optimizers::Optimizer;
+use optimizers::schedules::CosineDecay;
 use training::{
     Callback, Control, EarlyStopping, EpochEnd, EpochRecord, History, Loss, OnEpochEnd, Samples, StepEnd, StopReason,
     Trainer, evaluate, predict,
@@ -131,7 +132,7 @@ fn frozen_weights_are_not_changed() {
 
 /// The epoch after which a curve of validation losses makes [`EarlyStopping`] stop.
 fn stops_after(mut stopping: EarlyStopping, losses: &[f64]) -> Option<usize> {
-    let (mut network, optimizer) = (plane_network(), Optimizer::by_name("sgd").unwrap());
+    let (mut network, mut optimizer) = (plane_network(), Optimizer::by_name("sgd").unwrap());
     let history = History::default();
     losses.iter().enumerate().find_map(|(index, &loss)| {
         let record = EpochRecord {
@@ -141,12 +142,13 @@ fn stops_after(mut stopping: EarlyStopping, losses: &[f64]) -> Option<usize> {
             val_loss: Some(loss),
             val_accuracy: None,
             learning_rate: 0.1,
+            metrics: Default::default(),
         };
         let mut end = EpochEnd {
             record: &record,
             history: &history,
             network: &mut network,
-            optimizer: &optimizer,
+            optimizer: &mut optimizer,
         };
         (stopping.on_epoch_end(&mut end).unwrap() == Control::Stop).then_some(index + 1)
     })
@@ -221,4 +223,29 @@ fn a_small_network_learns_the_digits_with_every_seed() {
         let accuracy = evaluate(&network, &test, Loss::default(), 100).unwrap().accuracy;
         assert!(accuracy > 0.9, "seed {seed}: {accuracy}");
     }
+}
+
+#[test]
+fn the_digits_are_learnt_to_98_percent() {
+    let digits = datasets::digits();
+    let accuracies: Vec<f64> = [1, 2, 3]
+        .into_iter()
+        .map(|seed| {
+            let mut network = Network::new(zoo::digits_cnn().unwrap(), seed, &Device::Cpu, DType::F32).unwrap();
+            let train = Samples::for_network(&digits.train, &network).unwrap();
+            let test = Samples::for_network(&digits.test, &network).unwrap();
+            let (epochs, batch_size) = (25, 32);
+            let schedule = CosineDecay {
+                initial_learning_rate: 0.004,
+                decay_steps: (epochs * train.len().div_ceil(batch_size)) as f64,
+                ..CosineDecay::default()
+            };
+            let mut adam = Optimizer::builder("adam").unwrap().schedule(schedule).build().unwrap();
+            let trainer = Trainer::new().epochs(epochs).batch_size(batch_size).seed(seed);
+            trainer.fit(&mut network, &mut adam, &train).unwrap();
+            evaluate(&network, &test, Loss::default(), 256).unwrap().accuracy
+        })
+        .collect();
+    let mean = accuracies.iter().sum::<f64>() / accuracies.len() as f64;
+    assert!(mean >= 0.98, "{accuracies:?}");
 }

@@ -1,6 +1,10 @@
 //! Training as a whole: the same bits whatever happens in between, and errors that say what is wrong.
 
 mod bits;
+mod boards;
+mod callbacks;
 mod learning;
+mod options;
 mod problems;
 mod refusals;
+mod resuming;

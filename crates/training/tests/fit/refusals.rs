@@ -22,8 +22,10 @@ fn a_loss_that_is_no_number_ends_training_and_leaves_the_weights() {
             epoch,
             step,
             learning_rate,
+            cause,
         } => {
             assert!(loss.is_nan());
+            assert_eq!(cause, "sample 0 has an input that is NaN");
             assert_eq!((*epoch, *step, *learning_rate), (1, 1, 0.01));
         }
         other => panic!("{other}"),

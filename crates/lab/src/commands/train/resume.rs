@@ -5,17 +5,18 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use augmentation::Pipeline;
-use optimizers::Optimizer;
+use optimizers::{Optimizer, OptimizerBuilder};
 use training::Resumed;
 
+use super::options::Options;
 use super::{DEFAULT_DATA, Settings, canonical, epochs, pipeline};
 use crate::cli::TrainArgs;
 use crate::context::Context;
 
 /// What a training starts from.
 pub(super) enum Beginning {
-    /// An optimizer that has done nothing yet; the network is made when the data is known.
-    Fresh(Box<Optimizer>),
+    /// What the optimizer is made of; it and the network are made when the data is known.
+    Fresh(Box<OptimizerBuilder>),
     /// Network, optimizer and history of a file.
     Resumed(Box<Resumed>),
 }
@@ -25,12 +26,18 @@ pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(
     let resumed = training::resume(file, &context.device)?;
     let state = &resumed.state;
     let done = resumed.history.epochs.len();
-    if done > args.epochs {
+    let begun = done + usize::from(resumed.history.position.is_some());
+    if begun > args.epochs {
         bail!(
-            "{} has {} already, and --epochs {} is their number in all; give --epochs more than {done}",
+            "{} has {} already, and --epochs {} is their number in all; give --epochs more than {}",
             file.display(),
-            epochs(done),
-            args.epochs
+            if begun > done {
+                format!("begun epoch {begun}")
+            } else {
+                epochs(done)
+            },
+            args.epochs,
+            begun - 1
         );
     }
     let augment = match &state.augment {
@@ -41,7 +48,26 @@ pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(
     typed.check("--seed", args.data.seed, state.seed)?;
     typed.check("--batch-size", args.batch_size, state.batch_size)?;
     typed.check("--validation-split", args.validation_split, state.validation_split)?;
-    typed.check("--learning-rate", args.learning_rate, resumed.optimizer.learning_rate())?;
+    let options = Options::resumed(&args.how, &state.options, &file.display().to_string())?;
+    let rate = options
+        .learning_rate
+        .unwrap_or_else(|| resumed.optimizer.learning_rate());
+    typed.check("--learning-rate", args.learning_rate, rate)?;
+    let own = resumed.optimizer.options();
+    let none_or = |value: Option<f64>| value.map_or_else(|| "none".to_string(), |value| value.to_string());
+    for (option, given, stored) in [
+        ("--weight-decay", args.how.weight_decay, own.weight_decay),
+        ("--clipnorm", args.how.clipnorm, own.clipnorm),
+        ("--global-clipnorm", args.how.global_clipnorm, own.global_clipnorm),
+        ("--ema", args.how.ema, own.use_ema.then_some(own.ema_momentum)),
+        (
+            "--accumulate",
+            args.how.accumulate.map(|steps| steps as f64),
+            own.gradient_accumulation_steps.map(|steps| steps as f64),
+        ),
+    ] {
+        typed.check(option, given.map(|value| value.to_string()), none_or(stored))?;
+    }
     if let Some(name) = &args.optimizer {
         let optimizer = Optimizer::by_name(name)?;
         typed.check("--optimizer", Some(optimizer.name()), resumed.optimizer.name())?;
@@ -62,6 +88,7 @@ pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(
         validation_split: state.validation_split,
         augment,
         output: Some(args.output.clone().unwrap_or_else(|| file.to_path_buf())),
+        options,
     };
     Ok((settings, Beginning::Resumed(Box::new(resumed))))
 }

@@ -1,0 +1,308 @@
+//! The options of a training beyond the first ones: from the command line, into the file, and back when it is resumed.
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use datasets::Dataset;
+use optimizers::OptimizerBuilder;
+use optimizers::schedules::{CosineDecay, PolynomialDecay, Schedule};
+use persistence::Metadata;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use training::callbacks::{CsvLogger, ModelCheckpoint, Monitor, ReduceLrOnPlateau, TensorBoard};
+use training::metrics::{self, Metric};
+use training::{EarlyStopping, Loss, LossFunction, ValidationSplit};
+
+use crate::cli::{HowArgs, Split};
+
+/// What a file keeps of the options. Those of the optimizer are part of the optimizer's configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Options {
+    /// The rate that the training began with.
+    pub(super) learning_rate: Option<f64>,
+    split: Option<Split>,
+    validation_freq: Option<usize>,
+    class_weight: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    metrics: Vec<String>,
+    label_smoothing: Option<f64>,
+    schedule: Option<String>,
+    early_stopping: Option<usize>,
+    reduce_lr: Option<String>,
+    monitor: Option<String>,
+    best: Option<PathBuf>,
+    pub(super) save_every: Option<usize>,
+    csv: Option<PathBuf>,
+    tensorboard: Option<PathBuf>,
+    #[serde(skip)]
+    pub(super) prefetch: Option<usize>,
+}
+
+/// The callbacks that the options ask for.
+#[derive(Default)]
+pub(super) struct Callbacks {
+    pub(super) plateau: Option<ReduceLrOnPlateau>,
+    pub(super) stopping: Option<EarlyStopping>,
+    pub(super) csv: Option<CsvLogger>,
+    pub(super) tensorboard: Option<TensorBoard>,
+    pub(super) best: Option<ModelCheckpoint>,
+}
+
+impl Options {
+    /// As they were typed.
+    pub(super) fn of(args: &HowArgs) -> Result<Self> {
+        let options = Options {
+            learning_rate: None,
+            split: args.split,
+            validation_freq: args.validation_freq,
+            class_weight: args.class_weight.clone(),
+            metrics: args.metrics.clone(),
+            label_smoothing: args.label_smoothing,
+            schedule: args.schedule.clone(),
+            early_stopping: args.early_stopping,
+            reduce_lr: args.reduce_lr.clone(),
+            monitor: args.monitor.clone(),
+            best: args.best.clone(),
+            save_every: args.save_every,
+            csv: args.csv.clone(),
+            tensorboard: args.tensorboard.clone(),
+            prefetch: args.prefetch,
+        };
+        options.metrics()?;
+        if let Some(text) = &options.reduce_lr {
+            plateau(text)?;
+        }
+        if let Some(best) = &options.best {
+            super::check_output("--best", best)?;
+        }
+        Ok(options)
+    }
+
+    /// Those of a file; what is typed again must be the same, but files and folders may be others.
+    pub(super) fn resumed(args: &HowArgs, stored: &Value, file: &str) -> Result<Self> {
+        let mut options: Options = match stored {
+            Value::Null => Options::default(),
+            stored => serde_json::from_value(stored.clone())
+                .with_context(|| format!("{file}: its options of the training"))?,
+        };
+        let typed = Options::of(args)?;
+        // Typing a default is no contradiction.
+        same(file, "--split", &typed.split, &Some(options.own_split()))?;
+        let validation_freq = Some(options.validation_freq());
+        same(file, "--validation-freq", &typed.validation_freq, &validation_freq)?;
+        same(file, "--class-weight", &typed.class_weight, &options.class_weight)?;
+        let metrics = |names: &Vec<String>| (!names.is_empty()).then(|| names.join(","));
+        same(file, "--metrics", &metrics(&typed.metrics), &metrics(&options.metrics))?;
+        same(
+            file,
+            "--label-smoothing",
+            &typed.label_smoothing,
+            &options.label_smoothing,
+        )?;
+        same(file, "--schedule", &typed.schedule, &options.schedule)?;
+        same(file, "--early-stopping", &typed.early_stopping, &options.early_stopping)?;
+        same(file, "--reduce-lr", &typed.reduce_lr, &options.reduce_lr)?;
+        same(file, "--monitor", &typed.monitor, &options.monitor)?;
+        options.best = typed.best.or(options.best);
+        options.csv = typed.csv.or(options.csv);
+        options.tensorboard = typed.tensorboard.or(options.tensorboard);
+        options.save_every = typed.save_every.or(options.save_every);
+        options.prefetch = typed.prefetch;
+        Ok(options)
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let Ok(Value::Object(mut fields)) = serde_json::to_value(self) else {
+            return Value::Null;
+        };
+        fields.retain(|_, value| !value.is_null());
+        Value::Object(fields)
+    }
+
+    fn own_split(&self) -> Split {
+        self.split.unwrap_or(Split::Random)
+    }
+
+    pub(super) fn validation_split(&self, fraction: f64) -> ValidationSplit {
+        match self.own_split() {
+            Split::Random => ValidationSplit::random(fraction),
+            Split::Last => ValidationSplit::last(fraction),
+            Split::EveryEpoch => ValidationSplit::every_epoch(fraction),
+        }
+    }
+
+    pub(super) fn validation_freq(&self) -> usize {
+        self.validation_freq.unwrap_or(1)
+    }
+
+    pub(super) fn loss(&self) -> Loss {
+        match self.label_smoothing {
+            None => Loss::default(),
+            Some(label_smoothing) => Loss::from(LossFunction::CategoricalCrossentropy {
+                from_logits: true,
+                label_smoothing,
+                axis: -1,
+            }),
+        }
+    }
+
+    pub(super) fn metrics(&self) -> Result<Vec<Box<dyn Metric>>> {
+        let made = self.metrics.iter().map(|name| metrics::by_name(name));
+        made.collect::<training::Result<_>>().context("--metrics")
+    }
+
+    /// The weight of each class.
+    pub(super) fn class_weight(&self, dataset: &Dataset) -> Result<Vec<(u32, f32)>> {
+        let Some(text) = &self.class_weight else {
+            return Ok(Vec::new());
+        };
+        let labels = 0..dataset.classes.len() as u32;
+        if text == "balanced" {
+            // As scikit-learn: samples / (classes · samples of the class).
+            let all = &dataset.train.labels;
+            let balanced = labels.filter_map(|label| {
+                let own = all.iter().filter(|&&other| other == label).count();
+                let share = all.len() as f64 / (dataset.classes.len() * own.max(1)) as f64;
+                (own > 0).then_some((label, share as f32))
+            });
+            return Ok(balanced.collect());
+        }
+        let wanted = "expected 'balanced', or classes with numbers such as 'cat=2,dog=1'";
+        text.split(',')
+            .map(|part| {
+                let (name, weight) = part
+                    .split_once('=')
+                    .ok_or_else(|| anyhow!("--class-weight: '{part}' has no '='; {wanted}"))?;
+                let name = name.trim();
+                let label = dataset.classes.iter().position(|class| class == name);
+                let label = label.map(|label| label as u32).or_else(|| name.parse().ok());
+                let label = label.filter(|label| labels.contains(label)).ok_or_else(|| {
+                    anyhow!(
+                        "--class-weight: there is no class '{name}'; the classes are {}",
+                        dataset.classes.join(", ")
+                    )
+                })?;
+                let weight: f32 = weight
+                    .trim()
+                    .parse()
+                    .map_err(|_| anyhow!("--class-weight: '{}' is no number; {wanted}", weight.trim()))?;
+                Ok((label, weight))
+            })
+            .collect()
+    }
+
+    pub(super) fn callbacks(&self, metadata: &Metadata) -> Result<Callbacks> {
+        let monitor = || self.monitor.as_ref().map_or_else(Monitor::default, Monitor::new);
+        Ok(Callbacks {
+            plateau: match &self.reduce_lr {
+                Some(text) => Some(plateau(text)?.monitor(monitor())),
+                None => None,
+            },
+            stopping: self
+                .early_stopping
+                .map(|patience| EarlyStopping::new(patience).monitor(monitor())),
+            csv: self.csv.as_ref().map(CsvLogger::new),
+            tensorboard: self.tensorboard.as_ref().map(TensorBoard::new),
+            best: self.best.as_ref().map(|file| {
+                let best = ModelCheckpoint::at(file, metadata.clone());
+                best.save_best_only(monitor())
+            }),
+        })
+    }
+}
+
+fn same<T: PartialEq + Debug>(file: &str, option: &str, typed: &Option<T>, stored: &Option<T>) -> Result<()> {
+    match (typed, stored) {
+        (Some(typed), stored) if stored.as_ref() != Some(typed) => bail!(
+            "{option} {typed:?} contradicts {file}, which was trained with {}; a resumed training goes on as it began: \
+             leave {option} out, or begin anew without --resume",
+            stored
+                .as_ref()
+                .map_or_else(|| "none".to_string(), |stored| format!("{stored:?}"))
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// `PATIENCE` or `PATIENCE:FACTOR`.
+fn plateau(text: &str) -> Result<ReduceLrOnPlateau> {
+    let (patience, factor) = text.split_once(':').unwrap_or((text, "0.1"));
+    let patience = patience.trim().parse().ok().filter(|&patience: &usize| patience > 0);
+    let factor = factor.trim().parse().ok().filter(|factor| (0.0..1.0).contains(factor));
+    match (patience, factor) {
+        (Some(patience), Some(factor)) => Ok(ReduceLrOnPlateau::new(factor, patience)),
+        _ => {
+            bail!("--reduce-lr {text}: expected a number of epochs, and after a colon a factor below 1, such as 3:0.5")
+        }
+    }
+}
+
+/// The options of the optimizer. `steps` is the number of steps of an epoch and of all.
+pub(super) fn optimizer(mut builder: OptimizerBuilder, args: &HowArgs) -> OptimizerBuilder {
+    if let Some(decay) = args.weight_decay {
+        builder = builder.weight_decay(decay);
+    }
+    if let Some(norm) = args.clipnorm {
+        builder = builder.clipnorm(norm);
+    }
+    if let Some(norm) = args.global_clipnorm {
+        builder = builder.global_clipnorm(norm);
+    }
+    if let Some(steps) = args.accumulate {
+        builder = builder.gradient_accumulation_steps(steps);
+    }
+    if let Some(momentum) = args.ema {
+        builder = builder.ema(momentum, None);
+    }
+    builder
+}
+
+/// The schedule of a text, from a rate, over `epochs` of `steps` steps each.
+pub(super) fn schedule(text: &str, rate: f64, steps: usize, epochs: usize) -> Result<Schedule> {
+    let all = (steps * epochs) as f64;
+    let (name, rest) = text.split_once(':').unwrap_or((text, ""));
+    match (name, rest) {
+        ("cosine", "") => Ok(CosineDecay {
+            initial_learning_rate: rate,
+            decay_steps: all,
+            ..CosineDecay::default()
+        }
+        .into()),
+        ("cosine", warm_up) => {
+            let warm_up: f64 = warm_up
+                .parse()
+                .ok()
+                .filter(|&epochs: &f64| epochs > 0.0)
+                .ok_or_else(|| anyhow!("--schedule {text}: '{warm_up}' is no number of epochs; write cosine:1"))?;
+            let warm = (warm_up * steps as f64).round().max(1.0);
+            if warm >= all {
+                bail!("--schedule {text}: the warm-up is not shorter than the training of {epochs} epochs");
+            }
+            Ok(CosineDecay {
+                initial_learning_rate: 0.0,
+                decay_steps: all - warm,
+                warmup_target: Some(rate),
+                warmup_steps: warm,
+                ..CosineDecay::default()
+            }
+            .into())
+        }
+        ("linear", "") => Ok(PolynomialDecay {
+            initial_learning_rate: rate,
+            decay_steps: all,
+            end_learning_rate: 0.0,
+            ..PolynomialDecay::default()
+        }
+        .into()),
+        _ if text.trim_start().starts_with('{') => {
+            let value: Value = serde_json::from_str(text).context("--schedule: the JSON cannot be read")?;
+            let class = value["class_name"]
+                .as_str()
+                .ok_or_else(|| anyhow!("--schedule: the JSON has no class_name"))?;
+            Schedule::from_config(class, &value["config"]).context("--schedule")
+        }
+        _ => bail!("--schedule {text}: expected cosine, cosine:EPOCHS, linear, or a Keras schedule as JSON"),
+    }
+}

@@ -1,0 +1,145 @@
+//! Batches in the order of an epoch: gathered where they are needed, or on a thread that works ahead.
+
+use std::sync::mpsc::sync_channel;
+
+use augmentation::Pipeline;
+use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Tensor};
+use models::Network;
+
+use crate::{Result, Samples};
+
+/// Where batches come from.
+pub(crate) struct Source<'a> {
+    pub(crate) samples: &'a Samples,
+    pub(crate) augment: Option<&'a Pipeline>,
+    pub(crate) seed: u64,
+    pub(crate) batch_size: usize,
+    /// Batches that may wait ready; 0: each is made when it is its turn.
+    pub(crate) prefetch: usize,
+}
+
+/// The samples of one step.
+pub(crate) struct Batch<'a> {
+    pub(crate) indices: &'a [usize],
+    /// The inputs, where they are ready.
+    pub(crate) rows: Option<Vec<f32>>,
+}
+
+/// Whether more batches are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Continue,
+    End,
+}
+
+impl Source<'_> {
+    /// Gives the batches of `order` one after the other to `consume`, from the step `first` on.
+    ///
+    /// What is drawn for a sample is keyed by seed, epoch and sample, so the batches are the same to the bit whoever
+    /// makes them, and when.
+    pub(crate) fn each(
+        &self,
+        epoch: usize,
+        order: &[usize],
+        first: usize,
+        mut consume: impl FnMut(Batch<'_>) -> Result<Flow>,
+    ) -> Result<()> {
+        let mut batches = order.chunks(self.batch_size).skip(first);
+        if self.prefetch == 0 {
+            for indices in batches {
+                let rows = match self.augment {
+                    Some(_) => Some(self.rows(epoch, indices)?),
+                    None => None,
+                };
+                if consume(Batch { indices, rows })? == Flow::End {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        std::thread::scope(|scope| {
+            // One more batch is in the hands of the thread.
+            let (sender, receiver) = sync_channel(self.prefetch - 1);
+            scope.spawn(move || {
+                // The thread ends when nobody listens any more.
+                batches.try_for_each(|indices| sender.send((indices, self.rows(epoch, indices))))
+            });
+            for (indices, rows) in receiver {
+                let rows = Some(rows?);
+                if consume(Batch { indices, rows })? == Flow::End {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn rows(&self, epoch: usize, indices: &[usize]) -> Result<Vec<f32>> {
+        let mut rows = self.samples.rows(indices);
+        if let (Some(pipeline), &[height, width, channels]) = (self.augment, self.samples.shape()) {
+            let shape = (height, width, channels);
+            pipeline.apply_batch(&mut rows, shape, &self.samples.ids(indices), self.seed, epoch as u64)?;
+        }
+        Ok(rows)
+    }
+}
+
+/// The input tensors of full and of last batches, written anew in every step.
+#[derive(Default)]
+pub(crate) struct Inputs {
+    tensors: Vec<Tensor>,
+}
+
+impl Inputs {
+    /// The inputs of a batch as a tensor of the network's format on its device.
+    ///
+    /// The tensor is valid until the next call: the graph of the step must be gone by then.
+    pub(crate) fn of(&mut self, batch: &mut Batch<'_>, samples: &Samples, network: &Network) -> Result<Tensor> {
+        if let Some(rows) = batch.rows.take() {
+            return samples.tensor(rows, network);
+        }
+        if !network.device().is_cpu() || network.dtype() != DType::F32 {
+            return samples.tensor(samples.rows(batch.indices), network);
+        }
+        let count = batch.indices.len();
+        let known = self.tensors.iter().position(|tensor| tensor.dims()[0] == count);
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let shape = [&[count], samples.shape()].concat();
+                self.tensors.push(Tensor::zeros(shape, DType::F32, network.device())?);
+                self.tensors.len() - 1
+            }
+        };
+        let tensor = &self.tensors[place];
+        if tensor.elem_count() > 0 {
+            tensor.inplace_op1(&Gather {
+                samples,
+                indices: batch.indices,
+            })?;
+        }
+        Ok(tensor.clone())
+    }
+}
+
+/// Writes the inputs of samples over a tensor of their size.
+struct Gather<'a> {
+    samples: &'a Samples,
+    indices: &'a [usize],
+}
+
+impl InplaceOp1 for Gather<'_> {
+    fn name(&self) -> &'static str {
+        "gather_samples"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        match (storage, layout.contiguous_offsets()) {
+            (CpuStorage::F32(values), Some((start, end))) => {
+                self.samples.rows_into(self.indices, &mut values[start..end]);
+                Ok(())
+            }
+            _ => candle_core::bail!("gather_samples: the tensor is not contiguous or not f32"),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Losses and metrics as their users call them.
+
+mod losses;
+mod metrics;
