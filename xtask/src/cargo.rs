@@ -15,7 +15,9 @@ pub(crate) fn run(command: &str, args: &[String], rest: &[String]) -> Result<Exi
         words.push("--".to_string());
         words.extend_from_slice(rest);
     }
-    process(&cargo(), &words)
+    let mut command = cargo_in_root();
+    command.args(words);
+    finish(command)
 }
 
 /// `-p CRATE` for each named crate; all of them where none is named.
@@ -31,9 +33,8 @@ pub(crate) fn selection(packages: &[String]) -> Vec<String> {
 
 /// Builds the documentation with warnings as errors.
 pub(crate) fn docs(open: bool) -> Result<ExitCode> {
-    let mut command = Command::new(cargo());
+    let mut command = cargo_in_root();
     command
-        .current_dir(root())
         .env("RUSTDOCFLAGS", "-D warnings")
         .args(["doc", "--workspace", "--no-deps"]);
     if open {
@@ -42,26 +43,22 @@ pub(crate) fn docs(open: bool) -> Result<ExitCode> {
     finish(command)
 }
 
-/// Builds the `lab` program and returns where it is; `None` where the build failed (cargo has said why).
+/// Builds a program (`target`: `--bin NAME` or `--example NAME`) of a package of the workspace and returns where it is;
+/// `None` where the build failed (cargo has said why).
 ///
-/// The shared dependencies (root `Cargo.toml`) have the same features whether `lab` alone or the workspace is built, so
+/// The shared dependencies (root `Cargo.toml`) have the same features whether one package or the workspace is built, so
 /// `cargo test --workspace` finds candle compiled.
-pub(crate) fn build_lab(features: Option<&str>, release: bool) -> Result<Option<PathBuf>> {
-    let mut command = Command::new(cargo());
-    command.current_dir(root()).args([
-        "build",
-        "--package",
-        "lab",
-        "--message-format",
-        "json-render-diagnostics",
-    ]);
-    if let Some(features) = features {
-        command.args(["--features", features]);
-    }
-    if release {
-        command.arg("--release");
-    }
-    let output = command
+pub(crate) fn build(package: &str, target: &[&str; 2], options: &[&str]) -> Result<Option<PathBuf>> {
+    let output = cargo_in_root()
+        .args([
+            "build",
+            "--message-format",
+            "json-render-diagnostics",
+            "--package",
+            package,
+        ])
+        .args(target)
+        .args(options)
         .stderr(Stdio::inherit())
         .output()
         .context("cargo could not be started")?;
@@ -71,22 +68,36 @@ pub(crate) fn build_lab(features: Option<&str>, release: bool) -> Result<Option<
     // Cargo says where it put the program, whatever the profile, target folder or platform.
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let message: serde_json::Value = serde_json::from_str(line).context("cargo's messages are not JSON")?;
-        if message["target"]["name"] == "lab"
+        if message["target"]["name"] == target[1]
             && let Some(path) = message["executable"].as_str()
         {
             return Ok(Some(PathBuf::from(path)));
         }
     }
-    bail!("cargo built the package `lab` but named no program of it");
+    bail!(
+        "cargo built the package `{package}` but named no program {} of it",
+        target[1]
+    );
+}
+
+/// The folder into which cargo builds.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    let output = cargo_in_root()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .output()
+        .context("cargo metadata could not be started")?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
+    let folder = metadata["target_directory"].as_str();
+    folder
+        .map(PathBuf::from)
+        .context("cargo metadata names no target folder")
 }
 
 /// Runs a program and hands on its exit code.
 pub(crate) fn process<S: AsRef<OsStr>>(program: &Path, words: &[S]) -> Result<ExitCode> {
     let mut command = Command::new(program);
     command.args(words);
-    if program == cargo() {
-        command.current_dir(root());
-    }
     finish(command)
 }
 
@@ -98,9 +109,24 @@ fn finish(mut command: Command) -> Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// The cargo that runs this program.
-fn cargo() -> PathBuf {
-    env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+/// The cargo that runs this program, started in the workspace's root.
+///
+/// What cargo told this program about the package `xtask` is taken back: build scripts (ring's) that ask for such variables
+/// would otherwise run again whenever cargo is started by hand and by `cargo xtask` in turns, and half of the workspace with them.
+pub(crate) fn cargo_in_root() -> Command {
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    for (name, _) in env::vars_os() {
+        let ours = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"];
+        if name
+            .to_str()
+            .is_some_and(|name| ours.iter().any(|start| name.starts_with(start)))
+        {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// The folder of the workspace.

@@ -10,6 +10,7 @@
 //! $ cargo xtask test -p kernels
 //! ```
 
+mod bench;
 mod cargo;
 mod page;
 mod tidy;
@@ -50,15 +51,8 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// Run the criterion benches: of the whole workspace, or of some crates
-    Bench {
-        /// Only this crate (can be given several times)
-        #[arg(short, long = "package", value_name = "CRATE")]
-        packages: Vec<String>,
-        /// Handed on to criterion, as after `cargo bench --`
-        #[arg(last = true)]
-        rest: Vec<String>,
-    },
+    /// Run benches: kernels against the processor's peak, training against other libraries, or criterion's as they are
+    Bench(bench::BenchArgs),
     /// Build the documentation of all crates; a warning is an error
     Docs {
         /// Open it in the browser
@@ -116,7 +110,7 @@ fn main() -> Result<ExitCode> {
             )
         }
         Command::Test { packages, rest } => cargo::run("test", &cargo::selection(&packages), &rest),
-        Command::Bench { packages, rest } => cargo::run("bench", &cargo::selection(&packages), &rest),
+        Command::Bench(args) => bench::run(&args),
         Command::Docs { open } => cargo::docs(open),
         Command::Tidy => tidy::check(),
         Command::CheckPage { folder } => page::check(&folder),
@@ -125,7 +119,14 @@ fn main() -> Result<ExitCode> {
 
 /// Builds `lab` and lets it answer; the page goes to `folder` in the workspace where no other is given.
 fn exercise(which: &str, folder: &Path, args: &ExerciseArgs) -> Result<ExitCode> {
-    let Some(program) = cargo::build_lab(args.features.as_deref(), args.release)? else {
+    let mut options = Vec::new();
+    if let Some(features) = &args.features {
+        options.extend(["--features", features.as_str()]);
+    }
+    if args.release {
+        options.push("--release");
+    }
+    let Some(program) = cargo::build("lab", &["--bin", "lab"], &options)? else {
         return Ok(ExitCode::FAILURE);
     };
     let report = args.report.clone().unwrap_or_else(|| cargo::in_root(folder));

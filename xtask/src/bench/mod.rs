@@ -1,0 +1,87 @@
+//! `cargo xtask bench`: how fast, next to what.
+//!
+//! * `bench kernels`: every operation of `kernels` and `optimizers` as a share of what this machine can do at most.
+//! * `bench peers`: the same nets trained here and by other libraries, side by side.
+//! * `bench setup`: installs those libraries.
+//! * without a word: criterion's benches as `cargo bench` runs them.
+
+mod kernels;
+mod machine;
+mod measured;
+mod peers;
+mod programs;
+mod results;
+mod setup;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::cargo;
+
+/// Options of `bench`.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Only this crate (can be given several times)
+    #[arg(short, long = "package", value_name = "CRATE")]
+    packages: Vec<String>,
+    /// Handed on to criterion, as after `cargo bench --`
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Measure every operation and print it as a share of the processor's and the memory's peak
+    Kernels {
+        /// Only benches whose name contains this
+        filter: Option<String>,
+    },
+    /// Train the same nets here and in other libraries, in turns, and write docs/benchmarks/training.md
+    Peers(peers::PeersArgs),
+    /// Install the other libraries: one Python environment each, and the program of peers/burn
+    Setup {
+        #[command(flatten)]
+        place: Place,
+        /// Only these: torch, keras-tf, keras-jax, burn
+        #[arg(long, value_delimiter = ',', value_name = "NAME")]
+        only: Vec<String>,
+    },
+}
+
+/// Where the Python environments of the other libraries are.
+#[derive(Args)]
+struct Place {
+    /// Folder with one Python environment a library: torch, keras-tf, keras-jax [default: the environment variable
+    /// CANDLE_LAB_PEERS, else target/peers/venvs]
+    #[arg(long, value_name = "DIR")]
+    venvs: Option<PathBuf>,
+}
+
+impl Place {
+    fn folder(&self) -> Result<PathBuf> {
+        match self
+            .venvs
+            .clone()
+            .or_else(|| env::var_os("CANDLE_LAB_PEERS").map(PathBuf::from))
+        {
+            Some(folder) => Ok(folder),
+            None => Ok(cargo::target_folder()?.join("peers").join("venvs")),
+        }
+    }
+}
+
+pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
+    match &args.what {
+        None => cargo::run("bench", &cargo::selection(&args.packages), &args.rest),
+        Some(What::Kernels { filter }) => kernels::run(filter.as_deref()),
+        Some(What::Peers(options)) => peers::run(options),
+        Some(What::Setup { place, only }) => setup::run(&place.folder()?, only),
+    }
+}
