@@ -239,22 +239,29 @@ impl Direct {
         let (rows, columns) = (self.window.rows, self.window.columns);
         let (starts, length) = runs(&self.window, line, self.channels);
         let lines: Vec<usize> = (0..rows.output).map(|i| i * rows.stride * line).collect();
-        // Tiles of nearly the same number of rows.
-        let height = length.div_ceil(length.div_ceil(S::ROWS));
+        // The rows of the product, taps and channels, in the order of the kernel. Tiles of nearly the same number of them, also across
+        // the runs, which are short where there are few channels.
+        let taps: Vec<usize> = starts
+            .iter()
+            .flat_map(|start| (0..length).map(move |tap| start + tap))
+            .collect();
+        let height = taps.len().div_ceil(taps.len().div_ceil(S::ROWS));
         let panel_len = packed.len() / panels.count();
         for (panel, right) in packed.chunks_exact(panel_len).enumerate() {
-            for (run, start) in starts.iter().enumerate() {
-                for first in (0..length).step_by(height) {
-                    let taps: Vec<usize> = (first..(first + height).min(length)).map(|tap| start + tap).collect();
-                    let left = Left {
-                        data: image,
-                        rows: &taps,
-                        starts: &lines,
-                        length: columns.output,
-                        step: columns.stride * self.channels,
-                    };
-                    let to = &mut dw[(run * length + first) * self.filters + panel * panels.width()..];
-                    tile::<S, true>(left, panels, right, to, self.filters, panels.valid(panel), true);
+            for (index, rows) in taps.chunks(height).enumerate() {
+                let left = Left {
+                    data: image,
+                    rows,
+                    starts: &lines,
+                    length: columns.output,
+                    step: columns.stride * self.channels,
+                };
+                let to = &mut dw[index * height * self.filters + panel * panels.width()..];
+                let valid = panels.valid(panel);
+                if rows[rows.len() - 1] - rows[0] + 1 == rows.len() {
+                    tile::<S, true>(left, panels, right, to, self.filters, valid, true);
+                } else {
+                    tile::<S, false>(left, panels, right, to, self.filters, valid, true);
                 }
             }
         }
