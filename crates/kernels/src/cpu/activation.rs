@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::real::{PIECE, Real, for_real, numbers, slice, tensor_like, vectorized};
+use super::real::{PIECE, Real, for_real, numbers, pairwise, slice, tensor_like, vectorized};
 use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
 use crate::tape::apply1;
 
@@ -29,9 +29,7 @@ fn scale<T: Real>(gradient: &mut [T], at: &[T], derivative: impl Fn(T) -> T) {
     vectorized(
         #[inline(always)]
         || {
-            for (gradient, at) in gradient.iter_mut().zip(at) {
-                *gradient *= derivative(*at);
-            }
+            pairwise(gradient, at, |gradient, at| *gradient *= derivative(*at));
         },
     );
 }
