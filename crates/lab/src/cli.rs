@@ -272,6 +272,16 @@ pub(crate) enum Split {
     EveryEpoch,
 }
 
+impl std::fmt::Display for Split {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Split::Random => "random",
+            Split::Last => "last",
+            Split::EveryEpoch => "every-epoch",
+        })
+    }
+}
+
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct EvaluateArgs {

@@ -28,6 +28,7 @@ static ALLOCATOR: kernels::memory::Recycling = kernels::memory::Recycling::new()
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    compute_here_too();
     match commands::run(cli.command) {
         Ok(code) => code,
         Err(error) => {
@@ -38,6 +39,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Makes this thread one of those that compute: handing each operation of a step over to others, only to wait for them,
+/// costs more than many an operation. Where no threads can be started, the first operation says so.
+fn compute_here_too() {
+    let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
 }
 
 /// An error and its causes as one line; causes that only repeat what was said are left out.

@@ -57,6 +57,7 @@ fn train() -> Outcome<()> {
     let options = Options::parse(std::env::args().skip(1))?;
     rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
+        .use_current_thread()
         .build_global()?;
     let (train, test) = options.data()?;
     let mut network = Network::new(options.spec()?, options.seed, &Device::Cpu, DType::F32)?;

@@ -45,7 +45,9 @@ impl Source<'_> {
         mut consume: impl FnMut(Batch<'_>) -> Result<Flow>,
     ) -> Result<()> {
         let mut batches = order.chunks(self.batch_size).skip(first);
-        if self.prefetch == 0 {
+        // A second thread would have nowhere to compute (and where the only thread of the pool is this one, it would wait
+        // for it forever).
+        if self.prefetch == 0 || rayon::current_num_threads() == 1 {
             for indices in batches {
                 let rows = match self.augment {
                     Some(_) => Some(self.rows(epoch, indices)?),

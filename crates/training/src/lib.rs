@@ -11,6 +11,10 @@
 //! a CPU, whatever the number of threads, and training that was resumed, also in the middle of an epoch, equals training
 //! that never stopped.
 //!
+//! On a CPU a program is faster with two statements of its own: a global allocator that keeps the memory of a step for the
+//! next one (`kernels::memory::Recycling`), and, at the beginning of `main`, a main thread that computes instead of waiting
+//! for the threads that do: `rayon::ThreadPoolBuilder::new().use_current_thread().build_global()`.
+//!
 //! ```
 //! use candle_core::{DType, Device};
 //! use models::Network;

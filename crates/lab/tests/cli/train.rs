@@ -137,7 +137,7 @@ fn an_option_that_contradicts_the_resumed_file_is_refused() {
         ("--optimizer", "sgd", "adam"),
         ("--augment", "flip(horizontal)", "none"),
         ("--data", "mnist", "digits"),
-        ("--split", "last", "none"),
+        ("--split", "last", "random"),
         ("--class-weight", "balanced", "none"),
         ("--early-stopping", "3", "none"),
         ("--schedule", "cosine", "none"),
@@ -157,6 +157,30 @@ fn an_option_that_contradicts_the_resumed_file_is_refused() {
     lab.fails(
         &["train", "--resume", "none.safetensors"],
         &["none.safetensors", "cannot be read"],
+    );
+}
+
+#[test]
+fn a_schedule_at_its_end_does_not_go_on() {
+    let lab = Lab::new();
+    let cosine = [
+        "train",
+        "--epochs",
+        "2",
+        "--schedule",
+        "cosine",
+        "--output",
+        "net.safetensors",
+    ];
+    lab.succeeds(&cosine);
+    lab.fails(
+        &["train", "--resume", "net.safetensors", "--epochs", "4"],
+        &[
+            "net.safetensors",
+            "learning rate",
+            "2 epochs",
+            "--model net.safetensors",
+        ],
     );
 }
 

@@ -105,6 +105,24 @@ fn the_number_of_threads_changes_no_bit() {
 }
 
 #[test]
+fn a_training_on_the_only_thread_of_a_pool_makes_its_batches_itself() {
+    // A thread of its own, so that a training that waits forever fails here.
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let one = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
+        let _pool = one.build().unwrap();
+        let pipeline = Pipeline::parse(PIPELINE).unwrap();
+        let mut network = network(zoo::digits_cnn().unwrap(), DType::F32);
+        let samples = digits(&network, 64);
+        let mut adam = Optimizer::by_name("adam").unwrap();
+        let trainer = Trainer::new().augment(&pipeline).prefetch(2);
+        trainer.fit(&mut network, &mut adam, &samples).unwrap();
+        sender.send(()).unwrap();
+    });
+    receiver.recv_timeout(std::time::Duration::from_secs(120)).unwrap();
+}
+
+#[test]
 fn another_seed_gives_another_training_and_the_same_seed_the_same() {
     let run = |seed| {
         let mut network = network(zoo::digits_cnn().unwrap(), DType::F32);

@@ -1,6 +1,5 @@
 //! The options of a training beyond the first ones: from the command line, into the file, and back when it is resumed.
 
-use std::fmt::Debug;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -14,6 +13,7 @@ use training::callbacks::{CsvLogger, ModelCheckpoint, Monitor, ReduceLrOnPlateau
 use training::metrics::{self, Metric};
 use training::{EarlyStopping, Loss, LossFunction, ValidationSplit};
 
+use super::resume::Typed;
 use crate::cli::{HowArgs, Split};
 
 /// What a file keeps of the options. Those of the optimizer are part of the optimizer's configuration.
@@ -81,30 +81,24 @@ impl Options {
     }
 
     /// Those of a file; what is typed again must be the same, but files and folders may be others.
-    pub(super) fn resumed(args: &HowArgs, stored: &Value, file: &str) -> Result<Self> {
+    pub(super) fn resumed(args: &HowArgs, stored: &Value, beside: &Typed<'_>) -> Result<Self> {
         let mut options: Options = match stored {
             Value::Null => Options::default(),
             stored => serde_json::from_value(stored.clone())
-                .with_context(|| format!("{file}: its options of the training"))?,
+                .with_context(|| format!("{}: its options of the training", beside.file.display()))?,
         };
         let typed = Options::of(args)?;
         // Typing a default is no contradiction.
-        same(file, "--split", &typed.split, &Some(options.own_split()))?;
-        let validation_freq = Some(options.validation_freq());
-        same(file, "--validation-freq", &typed.validation_freq, &validation_freq)?;
-        same(file, "--class-weight", &typed.class_weight, &options.class_weight)?;
-        let metrics = |names: &Vec<String>| (!names.is_empty()).then(|| names.join(","));
-        same(file, "--metrics", &metrics(&typed.metrics), &metrics(&options.metrics))?;
-        same(
-            file,
-            "--label-smoothing",
-            &typed.label_smoothing,
-            &options.label_smoothing,
-        )?;
-        same(file, "--schedule", &typed.schedule, &options.schedule)?;
-        same(file, "--early-stopping", &typed.early_stopping, &options.early_stopping)?;
-        same(file, "--reduce-lr", &typed.reduce_lr, &options.reduce_lr)?;
-        same(file, "--monitor", &typed.monitor, &options.monitor)?;
+        beside.check("--split", typed.split, options.own_split())?;
+        beside.check("--validation-freq", typed.validation_freq, options.validation_freq())?;
+        let metrics = |names: &[String]| (!names.is_empty()).then(|| names.join(","));
+        beside.check_option("--metrics", &metrics(&typed.metrics), &metrics(&options.metrics))?;
+        beside.check_option("--class-weight", &typed.class_weight, &options.class_weight)?;
+        beside.check_option("--label-smoothing", &typed.label_smoothing, &options.label_smoothing)?;
+        beside.check_option("--schedule", &typed.schedule, &options.schedule)?;
+        beside.check_option("--early-stopping", &typed.early_stopping, &options.early_stopping)?;
+        beside.check_option("--reduce-lr", &typed.reduce_lr, &options.reduce_lr)?;
+        beside.check_option("--monitor", &typed.monitor, &options.monitor)?;
         options.best = typed.best.or(options.best);
         options.csv = typed.csv.or(options.csv);
         options.tensorboard = typed.tensorboard.or(options.tensorboard);
@@ -213,19 +207,6 @@ impl Options {
     }
 }
 
-fn same<T: PartialEq + Debug>(file: &str, option: &str, typed: &Option<T>, stored: &Option<T>) -> Result<()> {
-    match (typed, stored) {
-        (Some(typed), stored) if stored.as_ref() != Some(typed) => bail!(
-            "{option} {typed:?} contradicts {file}, which was trained with {}; a resumed training goes on as it began: \
-             leave {option} out, or begin anew without --resume",
-            stored
-                .as_ref()
-                .map_or_else(|| "none".to_string(), |stored| format!("{stored:?}"))
-        ),
-        _ => Ok(()),
-    }
-}
-
 /// `PATIENCE` or `PATIENCE:FACTOR`.
 fn plateau(text: &str) -> Result<ReduceLrOnPlateau> {
     let (patience, factor) = text.split_once(':').unwrap_or((text, "0.1"));
@@ -239,7 +220,7 @@ fn plateau(text: &str) -> Result<ReduceLrOnPlateau> {
     }
 }
 
-/// The options of the optimizer. `steps` is the number of steps of an epoch and of all.
+/// The options of the optimizer.
 pub(super) fn optimizer(mut builder: OptimizerBuilder, args: &HowArgs) -> OptimizerBuilder {
     if let Some(decay) = args.weight_decay {
         builder = builder.weight_decay(decay);
@@ -259,7 +240,7 @@ pub(super) fn optimizer(mut builder: OptimizerBuilder, args: &HowArgs) -> Optimi
     builder
 }
 
-/// The schedule of a text, from a rate, over `epochs` of `steps` steps each.
+/// The schedule of a text, from a rate, over `epochs` epochs of `steps` steps each.
 pub(super) fn schedule(text: &str, rate: f64, steps: usize, epochs: usize) -> Result<Schedule> {
     let all = (steps * epochs) as f64;
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));

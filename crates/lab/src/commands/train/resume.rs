@@ -48,13 +48,20 @@ pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(
     typed.check("--seed", args.data.seed, state.seed)?;
     typed.check("--batch-size", args.batch_size, state.batch_size)?;
     typed.check("--validation-split", args.validation_split, state.validation_split)?;
-    let options = Options::resumed(&args.how, &state.options, &file.display().to_string())?;
+    let options = Options::resumed(&args.how, &state.options, &typed)?;
     let rate = options
         .learning_rate
         .unwrap_or_else(|| resumed.optimizer.learning_rate());
     typed.check("--learning-rate", args.learning_rate, rate)?;
+    if begun == done && done < args.epochs && resumed.optimizer.learning_rate() == 0.0 {
+        bail!(
+            "{}: the learning rate has come down to 0 in {}, so that nothing would change in more; to train its network on, \
+             give it as --model {0}",
+            file.display(),
+            epochs(done)
+        );
+    }
     let own = resumed.optimizer.options();
-    let none_or = |value: Option<f64>| value.map_or_else(|| "none".to_string(), |value| value.to_string());
     for (option, given, stored) in [
         ("--weight-decay", args.how.weight_decay, own.weight_decay),
         ("--clipnorm", args.how.clipnorm, own.clipnorm),
@@ -66,18 +73,14 @@ pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(
             own.gradient_accumulation_steps.map(|steps| steps as f64),
         ),
     ] {
-        typed.check(option, given.map(|value| value.to_string()), none_or(stored))?;
+        typed.check_option(option, &given, &stored)?;
     }
     if let Some(name) = &args.optimizer {
         let optimizer = Optimizer::by_name(name)?;
         typed.check("--optimizer", Some(optimizer.name()), resumed.optimizer.name())?;
     }
     if let Some(text) = &args.augment {
-        let shown = |pipeline: &Option<Pipeline>| {
-            pipeline
-                .as_ref()
-                .map_or_else(|| "none".to_string(), |pipeline| format!("'{pipeline}'"))
-        };
+        let shown = |pipeline: &Option<Pipeline>| or_none(pipeline.as_ref().map(|pipeline| format!("'{pipeline}'")));
         typed.check("--augment", Some(shown(&pipeline(text)?)), shown(&augment))?;
     }
     let settings = Settings {
@@ -108,12 +111,13 @@ fn data(args: &TrainArgs, typed: &Typed<'_>, stored: Option<&str>) -> Result<Str
 }
 
 /// The options that were typed beside `--resume FILE`.
-struct Typed<'a> {
-    file: &'a Path,
+pub(super) struct Typed<'a> {
+    pub(super) file: &'a Path,
 }
 
 impl Typed<'_> {
-    fn check<T: PartialEq + Display>(&self, option: &str, given: Option<T>, stored: T) -> Result<()> {
+    /// An option that was typed says what the file says.
+    pub(super) fn check<T: PartialEq + Display>(&self, option: &str, given: Option<T>, stored: T) -> Result<()> {
         match given {
             Some(given) if given != stored => bail!(
                 "{option} {given} contradicts {}, which was trained with {stored}; a resumed training goes on as it began: \
@@ -123,4 +127,14 @@ impl Typed<'_> {
             _ => Ok(()),
         }
     }
+
+    /// The same where a training may have been without it.
+    pub(super) fn check_option<T: Display>(&self, option: &str, given: &Option<T>, stored: &Option<T>) -> Result<()> {
+        let given = given.as_ref().map(ToString::to_string);
+        self.check(option, given, or_none(stored.as_ref()))
+    }
+}
+
+fn or_none<T: Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "none".to_string(), |value| value.to_string())
 }
