@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Tensor, Var};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::number::{Real, Scalar};
 use crate::rule::{Preparation, Rule, Term};
@@ -147,10 +147,13 @@ pub(crate) fn sum<T: Real, R: Term<K>, const K: usize>(
             &g[range.clone()],
             slots.map(|slot| &slot[range.clone()]),
         );
-        arch.dispatch(
-            #[inline(always)]
-            || sum_block(*term, preparation, w, g, slots),
-        )
+        arch.dispatch(SumOfBlock {
+            term: *term,
+            preparation,
+            w,
+            g,
+            slots,
+        })
     };
     if w.len() < PARALLEL {
         (0..blocks).map(one).sum()
@@ -163,6 +166,25 @@ pub(crate) fn sum<T: Real, R: Term<K>, const K: usize>(
             .collect::<Vec<f64>>()
             .into_iter()
             .sum()
+    }
+}
+
+/// The sum over a block. A closure that only reads would be called through a function of the standard library that is not compiled for
+/// the instruction set that was chosen.
+struct SumOfBlock<'a, T, R, const K: usize> {
+    term: R,
+    preparation: Preparation,
+    w: &'a [T],
+    g: &'a [T],
+    slots: [&'a [T]; K],
+}
+
+impl<T: Real, R: Term<K>, const K: usize> WithSimd for SumOfBlock<'_, T, R, K> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        sum_block(self.term, self.preparation, self.w, self.g, self.slots)
     }
 }
 

@@ -12,11 +12,13 @@ pub(super) fn derivative_from_output(activation: Activation) -> bool {
     activation.is_elementwise() && !matches!(activation, Activation::Gelu | Activation::Silu | Activation::Mish)
 }
 
+/// `f` owns what it uses: numbers behind a reference might be among the values, for all that the compiler knows, and then nothing
+/// becomes vectors.
 #[inline(always)]
-fn map<T: Real>(values: &mut [T], f: impl Fn(T) -> T) {
+fn map<T: Real>(values: &mut [T], f: impl Fn(T) -> T + 'static) {
     vectorized(
         #[inline(always)]
-        || {
+        move || {
             for value in values {
                 *value = f(*value);
             }
@@ -25,10 +27,10 @@ fn map<T: Real>(values: &mut [T], f: impl Fn(T) -> T) {
 }
 
 #[inline(always)]
-fn scale<T: Real>(gradient: &mut [T], at: &[T], derivative: impl Fn(T) -> T) {
+fn scale<T: Real>(gradient: &mut [T], at: &[T], derivative: impl Fn(T) -> T + 'static) {
     vectorized(
         #[inline(always)]
-        || {
+        move || {
             pairwise(gradient, at, |gradient, at| *gradient *= derivative(*at));
         },
     );
@@ -58,20 +60,20 @@ pub(super) fn apply<T: Real>(values: &mut [T], width: usize, activation: Activat
     let sqrt_half = number(std::f64::consts::FRAC_1_SQRT_2);
     match activation {
         Activation::Linear => {}
-        Activation::Relu => map(values, |x| if x <= zero { zero } else { x }),
-        Activation::Relu6 => map(values, |x| if x <= zero { zero } else { x.smaller(six) }),
-        Activation::LeakyRelu => map(values, |x| if x > zero { x } else { x * slope }),
+        Activation::Relu => map(values, move |x| if x <= zero { zero } else { x }),
+        Activation::Relu6 => map(values, move |x| if x <= zero { zero } else { x.smaller(six) }),
+        Activation::LeakyRelu => map(values, move |x| if x > zero { x } else { x * slope }),
         Activation::Tanh => map(values, T::tanh),
         Activation::Sigmoid => map(values, sigmoid),
-        Activation::HardSigmoid => map(values, |x| (x + three).larger(zero).smaller(six) / six),
-        Activation::Elu => map(values, |x| if x > zero { x } else { x.exp_m1() }),
-        Activation::Selu => map(values, |x| if x > zero { x * selu } else { alpha * x.exp_m1() }),
-        Activation::Gelu => map(values, |x| half * x * (one + (x * sqrt_half).erf())),
-        Activation::Silu => map(values, |x| x * sigmoid(x)),
+        Activation::HardSigmoid => map(values, move |x| (x + three).larger(zero).smaller(six) / six),
+        Activation::Elu => map(values, move |x| if x > zero { x } else { x.exp_m1() }),
+        Activation::Selu => map(values, move |x| if x > zero { x * selu } else { alpha * x.exp_m1() }),
+        Activation::Gelu => map(values, move |x| half * x * (one + (x * sqrt_half).erf())),
+        Activation::Silu => map(values, move |x| x * sigmoid(x)),
         Activation::Softplus => map(values, softplus),
-        Activation::Softsign => map(values, |x| x / (one + x.abs())),
+        Activation::Softsign => map(values, move |x| x / (one + x.abs())),
         Activation::Exponential => map(values, T::exp),
-        Activation::Mish => map(values, |x| x * softplus(x).tanh()),
+        Activation::Mish => map(values, move |x| x * softplus(x).tanh()),
         Activation::Softmax => values.chunks_exact_mut(width).for_each(softmax_row),
         Activation::LogSoftmax => values.chunks_exact_mut(width).for_each(log_softmax_row),
     }
@@ -88,25 +90,25 @@ pub(super) fn apply_gradient<T: Real>(gradient: &mut [T], x: &[T], y: &[T], widt
     let density = number(std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2 * 0.5);
     match activation {
         Activation::Linear => {}
-        Activation::Relu => scale(gradient, y, |y| if y > zero { one } else { zero }),
-        Activation::Relu6 => scale(gradient, y, |y| if y > zero && y < six { one } else { zero }),
-        Activation::LeakyRelu => scale(gradient, y, |y| if y > zero { one } else { slope }),
-        Activation::Tanh => scale(gradient, y, |y| (one - y) * (one + y)),
-        Activation::Sigmoid => scale(gradient, y, |y| y * (one - y)),
-        Activation::HardSigmoid => scale(gradient, y, |y| if y > zero && y < one { sixth } else { zero }),
-        Activation::Elu => scale(gradient, y, |y| if y < zero { y + one } else { one }),
-        Activation::Selu => scale(gradient, y, |y| if y < zero { y + alpha } else { selu }),
-        Activation::Gelu => scale(gradient, x, |x| {
+        Activation::Relu => scale(gradient, y, move |y| if y > zero { one } else { zero }),
+        Activation::Relu6 => scale(gradient, y, move |y| if y > zero && y < six { one } else { zero }),
+        Activation::LeakyRelu => scale(gradient, y, move |y| if y > zero { one } else { slope }),
+        Activation::Tanh => scale(gradient, y, move |y| (one - y) * (one + y)),
+        Activation::Sigmoid => scale(gradient, y, move |y| y * (one - y)),
+        Activation::HardSigmoid => scale(gradient, y, move |y| if y > zero && y < one { sixth } else { zero }),
+        Activation::Elu => scale(gradient, y, move |y| if y < zero { y + one } else { one }),
+        Activation::Selu => scale(gradient, y, move |y| if y < zero { y + alpha } else { selu }),
+        Activation::Gelu => scale(gradient, x, move |x| {
             half * (one + (x * sqrt_half).erf()) + x * density * (-half * x * x).exp()
         }),
-        Activation::Silu => scale(gradient, x, |x| {
+        Activation::Silu => scale(gradient, x, move |x| {
             let s = sigmoid(x);
             s * (one + x * (one - s))
         }),
-        Activation::Softplus => scale(gradient, y, |y| -(-y).exp_m1()),
-        Activation::Softsign => scale(gradient, y, |y| (one - y.abs()) * (one - y.abs())),
-        Activation::Exponential => scale(gradient, y, |y| y),
-        Activation::Mish => scale(gradient, x, |x| {
+        Activation::Softplus => scale(gradient, y, move |y| -(-y).exp_m1()),
+        Activation::Softsign => scale(gradient, y, move |y| (one - y.abs()) * (one - y.abs())),
+        Activation::Exponential => scale(gradient, y, move |y| y),
+        Activation::Mish => scale(gradient, x, move |x| {
             let t = softplus(x).tanh();
             t + x * sigmoid(x) * (one - t) * (one + t)
         }),

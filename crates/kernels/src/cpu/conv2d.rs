@@ -1,6 +1,8 @@
 //! Convolution and its gradient: [`super::direct`] where it can, products with tiles of patches (im2col) for groups and for the gradient
 //! of images under strides.
 
+use std::mem::MaybeUninit;
+
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -9,7 +11,7 @@ use super::direct::{Direct, Images};
 use super::linear::add;
 use super::matmul::{View, product};
 use super::patches::{Order, Patches};
-use super::real::{Real, for_real, numbers, slice};
+use super::real::{Real, cleared, for_real, numbers, slice};
 use super::simd::Vectors;
 use crate::activation::Activation;
 use crate::tape::{apply2, apply3, wants_gradient};
@@ -217,7 +219,7 @@ type Gradients = (Option<Tensor>, Option<Tensor>, Option<Tensor>);
 /// What one piece of the batch works on: its images, their gradient, and its part of the sums.
 struct Piece<'a, T> {
     first: usize,
-    dx: &'a mut [T],
+    dx: &'a mut [MaybeUninit<T>],
     dw: &'a mut [T],
     db: &'a mut [T],
 }
@@ -243,11 +245,13 @@ fn backward<T: Vectors>(
     let partial_sums = (PARTIAL_NUMBERS / kernel_len).clamp(1, PARTIAL_SUMS);
     let images_each = sizes.images.div_ceil(partial_sums);
     let pieces = sizes.images.div_ceil(images_each);
-    let mut dx = vec![T::zero(); if want_x { sizes.images * sizes.image() } else { 0 }];
+    let dx_len = if want_x { sizes.images * sizes.image() } else { 0 };
+    let mut dx = Vec::with_capacity(dx_len);
     let mut dw = vec![T::zero(); if want_kernel { pieces * kernel_len } else { 0 }];
     let mut db = vec![T::zero(); if want_bias { pieces * sizes.filters } else { 0 }];
 
-    let mut dx_parts = dx.chunks_mut(images_each * sizes.image());
+    // Each thread clears its own parts, just before it writes them.
+    let mut dx_parts = dx.spare_capacity_mut()[..dx_len].chunks_mut(images_each * sizes.image());
     let mut dw_parts = dw.chunks_mut(kernel_len);
     let mut db_parts = db.chunks_mut(sizes.filters);
     let work: Vec<Piece<'_, T>> = (0..pieces)
@@ -275,10 +279,12 @@ fn backward<T: Vectors>(
                 y: &y_numbers[of(sizes.output())],
                 dy: &gradient_numbers[of(sizes.output())],
             };
-            return direct.backward(seen, kernel_numbers, piece.dx, piece.dw, piece.db);
+            return direct.backward(seen, kernel_numbers, cleared(piece.dx), piece.dw, piece.db);
         }
         call.piece(images, piece, want_x, want_kernel, want_bias);
     });
+    // SAFETY: the parts of all pieces are the first `dx_len` numbers, and each was cleared.
+    unsafe { dx.set_len(dx_len) };
 
     let sum = |parts: Vec<T>, len: usize, like: &Tensor| {
         let mut parts = parts;
@@ -327,7 +333,7 @@ impl<T: Real> Backward<'_, T> {
         let activates = op.activation != Activation::Linear;
         let mut buffer = vec![T::zero(); sizes.tile_rows * op.window.columns.output * sizes.patches(0).depth()];
         let mut before = vec![T::zero(); if activates { sizes.tile_rows * sizes.row() } else { 0 }];
-        let mut dx_images = piece.dx.chunks_mut(sizes.image());
+        let mut dx_images = cleared(piece.dx).chunks_mut(sizes.image());
         for image in images {
             let x = &self.x[image * sizes.image()..(image + 1) * sizes.image()];
             let dx = dx_images.next().unwrap_or_default();

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::activation::{activation as apply_activation, apply, apply_gradient, derivative_from_output};
 use super::matmul::{View, parallel_product};
-use super::real::{Real, for_real, numbers, pairwise, slice, vectorized};
+use super::real::{Real, filled, for_real, numbers, pairwise, slice, tensor_like, vectorized};
 use crate::activation::Activation;
 use crate::tape::{apply2, apply3, wants_gradient};
 
@@ -75,20 +75,20 @@ fn backward<T: Real>(
     numbers!(gradient_numbers: T = gradient);
 
     // The gradient before the activation; rows in pieces of a fixed size.
-    let mut before = Vec::new();
+    let before;
     let dz: &[T] = if activation == Activation::Linear {
         gradient_numbers
     } else {
-        before.extend_from_slice(gradient_numbers);
         let piece = 32 * units;
-        before
-            .par_chunks_mut(piece)
-            .zip(y_numbers.par_chunks(piece))
-            .for_each(|(dz, y)| apply_gradient(dz, &[], y, units, activation));
+        before = filled(gradient_numbers.len(), piece, |index, dz| {
+            let part = index * piece..index * piece + dz.len();
+            dz.copy_from_slice(&gradient_numbers[part.clone()]);
+            apply_gradient(dz, &[], &y_numbers[part], units, activation);
+        });
         &before
     };
 
-    let bias_gradient = bias.filter(|bias| wants_gradient(bias)).map(|bias| {
+    let bias_gradient = || {
         let mut db = vec![T::zero(); units];
         // Columns may be shared out among threads, rows are always added from the first to the last.
         db.par_chunks_mut(256).enumerate().for_each(|(piece, db)| {
@@ -97,21 +97,36 @@ fn backward<T: Real>(
                 add(db, &row[start..start + db.len()]);
             }
         });
-        Tensor::from_vec(db, units, bias.device())
-    });
-    let dz = View::rows(dz, rows, units);
-    let kernel_gradient = wants_gradient(kernel).then(|| {
-        let dw = parallel_product(View::rows(x_numbers, rows, inputs).transposed(), dz, |_, _| {});
-        Tensor::from_vec(dw, (inputs, units), kernel.device())
-    });
-    let x_gradient = wants_gradient(x).then(|| {
-        let dx = parallel_product(dz, View::rows(kernel_numbers, inputs, units).transposed(), |_, _| {});
-        Tensor::from_vec(dx, (rows, inputs), x.device())
-    });
+        db
+    };
+    let of_sums = View::rows(dz, rows, units);
+    let kernel_gradient = || parallel_product(View::rows(x_numbers, rows, inputs).transposed(), of_sums, |_, _| {});
+    let x_gradient = || {
+        parallel_product(
+            of_sums,
+            View::rows(kernel_numbers, inputs, units).transposed(),
+            |_, _| {},
+        )
+    };
+    // Asked for here: only this thread knows of the record that may be under way.
+    let wanted = (
+        wants_gradient(kernel),
+        wants_gradient(x),
+        bias.is_some_and(wants_gradient),
+    );
+    // Together, so that the threads wait for each other once.
+    let (dw, (dx, db)) = rayon::join(
+        || wanted.0.then(kernel_gradient),
+        || rayon::join(|| wanted.1.then(x_gradient), || wanted.2.then(bias_gradient)),
+    );
+    let like = |gradient: Option<Vec<T>>, of: &Tensor| gradient.map(|data| tensor_like(data, of)).transpose();
     Ok((
-        x_gradient.transpose()?,
-        kernel_gradient.transpose()?,
-        bias_gradient.transpose()?,
+        like(dx, x)?,
+        like(dw, kernel)?,
+        match bias {
+            Some(bias) => like(db, bias)?,
+            None => None,
+        },
     ))
 }
 

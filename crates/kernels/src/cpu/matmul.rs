@@ -140,7 +140,16 @@ fn block(m: usize, n: usize, k: usize) -> (usize, usize) {
         }
         size.div_ceil(pieces).next_multiple_of(step)
     };
-    (divide(m, 128, 8), divide(n, 192, 16))
+    let (rows, columns) = (divide(m, 128, 8), divide(n, 192, 16));
+    if rows >= m && columns >= n {
+        // Work for two, along the longer side.
+        return if m >= n {
+            (m.div_ceil(2).next_multiple_of(8), n)
+        } else {
+            (m, n.div_ceil(2).next_multiple_of(16))
+        };
+    }
+    (rows, columns)
 }
 
 /// `a b` in parallel. `finish(column, row_part)` gets every piece of a row once, just after it was computed.

@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::linear::add;
-use super::real::{Real, filled, for_real, numbers, slice, tensor_like, vectorized};
+use super::real::{Real, filled, filled_pair, for_real, numbers, slice, tensor_like, vectorized};
 use super::simd::Vectors;
 use super::whole_pools::{are_apart, are_whole, maxima, means, spread, to_winners};
 use crate::tape::{apply1, wants_gradient};
@@ -86,12 +86,9 @@ fn max_forward<T: Vectors>(op: &Max, storage: &CpuStorage, layout: &Layout) -> R
             });
             return Ok(T::to_cpu_storage_owned(y));
         }
-        let mut winners = vec![T::zero(); images * output];
-        let mut y = vec![T::zero(); images * output];
-        y.par_chunks_exact_mut(output)
-            .zip(winners.par_chunks_exact_mut(output))
-            .zip(x.par_chunks_exact(image))
-            .for_each(|((y, winners), x)| maxima(&op.window, channels, x, y, winners));
+        let (y, winners) = filled_pair(images * output, output, |index, y, winners| {
+            maxima(&op.window, channels, &x[index * image..][..image], y, winners);
+        });
         let _ = op.winners.set(T::to_cpu_storage_owned(winners));
         return Ok(T::to_cpu_storage_owned(y));
     }
@@ -189,23 +186,21 @@ fn average_forward<T: Real>(window: &Window, storage: &CpuStorage, layout: &Layo
     let (images, channels) = (layout.dims()[0], layout.dims()[3]);
     let (image, output) = sizes(window, channels);
     let weights = weights::<T>(window);
-    let mut y = vec![T::zero(); images * output];
-    y.par_chunks_exact_mut(output)
-        .zip(x.par_chunks_exact(image))
-        .for_each(|(y, x)| {
-            if are_whole(window) {
-                return means(window, channels, x, y);
-            }
-            for_each_tap(window, |to, from| {
-                add(
-                    &mut y[to * channels..(to + 1) * channels],
-                    &x[from * channels..(from + 1) * channels],
-                );
-            });
-            for (y, weight) in y.chunks_exact_mut(channels).zip(&weights) {
-                y.iter_mut().for_each(|y| *y *= *weight);
-            }
+    let y = filled(images * output, output, |index, y| {
+        let x = &x[index * image..][..image];
+        if are_whole(window) {
+            return means(window, channels, x, y);
+        }
+        for_each_tap(window, |to, from| {
+            add(
+                &mut y[to * channels..(to + 1) * channels],
+                &x[from * channels..(from + 1) * channels],
+            );
         });
+        for (y, weight) in y.chunks_exact_mut(channels).zip(&weights) {
+            y.iter_mut().for_each(|y| *y *= *weight);
+        }
+    });
     Ok(T::to_cpu_storage_owned(y))
 }
 
@@ -214,21 +209,19 @@ fn average_backward<T: Real>(window: &Window, x: &Tensor, gradient: &Tensor) -> 
     let (image, output) = sizes(window, channels);
     numbers!(gradient_numbers: T = gradient);
     let weights = weights::<T>(window);
-    let mut dx = vec![T::zero(); x.elem_count()];
-    dx.par_chunks_exact_mut(image)
-        .zip(gradient_numbers.par_chunks_exact(output))
-        .for_each(|(dx, gradient)| {
-            if are_whole(window) {
-                return spread(window, channels, gradient, dx);
+    let dx = filled(x.elem_count(), image, |index, dx| {
+        let gradient = &gradient_numbers[index * output..][..output];
+        if are_whole(window) {
+            return spread(window, channels, gradient, dx);
+        }
+        for_each_tap(window, |from, to| {
+            let weight = weights[from];
+            let gradient = &gradient[from * channels..(from + 1) * channels];
+            for (dx, gradient) in dx[to * channels..(to + 1) * channels].iter_mut().zip(gradient) {
+                *dx += *gradient * weight;
             }
-            for_each_tap(window, |from, to| {
-                let weight = weights[from];
-                let gradient = &gradient[from * channels..(from + 1) * channels];
-                for (dx, gradient) in dx[to * channels..(to + 1) * channels].iter_mut().zip(gradient) {
-                    *dx += *gradient * weight;
-                }
-            });
         });
+    });
     tensor_like(dx, x)
 }
 

@@ -1,5 +1,7 @@
 //! What the fused operations need of f32 and f64, and their way into candle's storage.
 
+use std::mem::MaybeUninit;
+
 use candle_core::{CpuStorage, DType, Layout, Result, Tensor, WithDType};
 use rayon::prelude::*;
 
@@ -122,25 +124,54 @@ pub(crate) fn filled<T: Real>(len: usize, piece: usize, fill: impl Fn(usize, &mu
     numbers.spare_capacity_mut()[..len]
         .par_chunks_mut(piece.max(1))
         .enumerate()
-        .for_each(|(index, part)| {
-            part.iter_mut().for_each(|number| {
-                number.write(T::zero());
-            });
-            // SAFETY: each number of the part was just written, and `MaybeUninit<T>` lies in memory as `T` does.
-            let part = unsafe { std::slice::from_raw_parts_mut(part.as_mut_ptr().cast::<T>(), part.len()) };
-            fill(index, part);
-        });
-    // SAFETY: the capacity is at least `len`, and the parts, all of which were written, are the first `len` numbers.
+        .for_each(|(index, part)| fill(index, cleared(part)));
+    // SAFETY: the capacity is at least `len`, and the parts, all of which were cleared, are the first `len` numbers.
     unsafe { numbers.set_len(len) };
     numbers
 }
 
+/// Two vectors of pieces of `piece` numbers, filled together as [`filled`] does.
+pub(crate) fn filled_pair<T: Real>(
+    len: usize,
+    piece: usize,
+    fill: impl Fn(usize, &mut [T], &mut [T]) + Sync,
+) -> (Vec<T>, Vec<T>) {
+    let (mut first, mut second): (Vec<T>, Vec<T>) = (Vec::with_capacity(len), Vec::with_capacity(len));
+    first.spare_capacity_mut()[..len]
+        .par_chunks_mut(piece.max(1))
+        .zip(second.spare_capacity_mut()[..len].par_chunks_mut(piece.max(1)))
+        .enumerate()
+        .for_each(|(index, (first, second))| fill(index, cleared(first), cleared(second)));
+    // SAFETY: as in `filled`.
+    unsafe {
+        first.set_len(len);
+        second.set_len(len);
+    }
+    (first, second)
+}
+
+/// The same memory with zeros in it.
+pub(crate) fn cleared<T: Real>(part: &mut [MaybeUninit<T>]) -> &mut [T] {
+    part.iter_mut().for_each(|number| {
+        number.write(T::zero());
+    });
+    // SAFETY: each number of the part was just written, and `MaybeUninit<T>` lies in memory as `T` does.
+    unsafe { std::slice::from_raw_parts_mut(part.as_mut_ptr().cast::<T>(), part.len()) }
+}
+
 /// Calls a function for numbers of two slices that belong together.
 ///
-/// In groups of 16, because the loops that the compiler makes by itself take 64 numbers at a time and the rest one by one, which is all
-/// of them where an image has 32 channels.
+/// The loops that the compiler makes by itself take 64 numbers at a time and the rest one by one, which is all of them where an image
+/// has 32 channels; so the rest goes in groups of 16. (All numbers in such groups would tempt it to gather the first of 16 groups into a
+/// vector, then the second, which is slow.)
 #[inline(always)]
 pub(crate) fn pairwise<A: Copy, B: Copy>(to: &mut [A], from: &[B], mut function: impl FnMut(&mut A, &B)) {
+    let whole = to.len().min(from.len()) / 64 * 64;
+    let (long_to, to) = to.split_at_mut(whole);
+    let (long_from, from) = from.split_at(whole);
+    for (to, from) in long_to.iter_mut().zip(long_from) {
+        function(to, from);
+    }
     let (to_groups, to_rest) = to.as_chunks_mut::<16>();
     let (from_groups, from_rest) = from.as_chunks::<16>();
     for (to, from) in to_groups.iter_mut().zip(from_groups) {
