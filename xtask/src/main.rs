@@ -12,6 +12,7 @@
 
 mod bench;
 mod cargo;
+mod features;
 mod page;
 mod tidy;
 

@@ -75,6 +75,8 @@ pub(crate) fn check() -> Result<ExitCode> {
         let name = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
         faults.extend(source(&name, &text));
     }
+    let names: Vec<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
+    faults.extend(super::features::faults(&names)?);
     for fault in &faults {
         println!("tidy: {fault}");
     }
