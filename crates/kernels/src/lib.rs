@@ -46,8 +46,10 @@ pub mod memory;
 mod normalization;
 mod pooling;
 mod pooling_volume;
+mod precision;
 pub mod random;
 pub mod tape;
+pub mod threads;
 mod window;
 
 pub use activation::{Activation, activation, log_softmax, softmax};
@@ -56,7 +58,7 @@ pub use activation_more::{
     sparsemax, squareplus, tanh_shrink, threshold,
 };
 pub use conv_transpose::{ConvTransposeOptions, conv1d_transpose, conv2d_transpose, conv3d_transpose};
-pub use conv2d::{Conv2dOptions, conv2d};
+pub use conv2d::{Conv2dOptions, conv2d, conv2d_max_pool2d};
 pub use convolution::{Conv1dOptions, Conv3dOptions, ConvOptions, conv1d, conv3d};
 pub use depthwise::{DepthwiseConv2dOptions, depthwise_conv2d, separable_conv2d};
 pub use dropout::dropout;
@@ -71,6 +73,7 @@ pub use pooling_volume::{
     Pool1dOptions, Pool3dOptions, PoolOptions, adaptive_avg_pool, adaptive_max_pool, avg_pool1d, avg_pool3d,
     max_pool1d, max_pool3d,
 };
+pub use precision::MatmulPrecision;
 pub use window::Padding;
 
 /// The programs of `docs/upstream.md` are compiled and run with the other examples.

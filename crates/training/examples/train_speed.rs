@@ -73,12 +73,12 @@ fn train() -> Outcome<()> {
         samples: train.len(),
         started: Instant::now(),
     };
-    Trainer::new()
+    let trainer = Trainer::new()
         .epochs(options.epochs)
         .batch_size(options.batch)
         .seed(options.seed)
-        .callback(&mut clock)
-        .fit(&mut network, &mut optimizer, &train)?;
+        .callback(&mut clock);
+    kernels::threads::awake(|| trainer.fit(&mut network, &mut optimizer, &train))?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! of images under strides.
 
 use std::mem::MaybeUninit;
+use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -13,7 +14,9 @@ use super::matmul::{View, product};
 use super::patches::{Order, Patches};
 use super::real::{Real, cleared, for_real, numbers, slice};
 use super::simd::Vectors;
+use super::whole_pools::{are_counted, are_whole};
 use crate::activation::Activation;
+use crate::precision::MatmulPrecision;
 use crate::tape::{apply2, apply3, wants_gradient};
 use crate::window::Window;
 
@@ -24,11 +27,26 @@ const PARTIAL_SUMS: usize = 16;
 /// Numbers in all partial sums together, at most.
 const PARTIAL_NUMBERS: usize = 1 << 23;
 
-#[derive(Clone, Copy)]
+/// A convolution, and whether its outputs are pooled at once.
 struct Op {
+    plain: Plain,
+    pool: Option<Pool>,
+}
+
+#[derive(Clone, Copy)]
+struct Plain {
     window: Window,
     groups: usize,
     activation: Activation,
+    precision: MatmulPrecision,
+}
+
+/// Maxima of pools that lie wholly on the output and apart from each other.
+struct Pool {
+    window: Window,
+    /// The numbers of the taps at which the maxima stand; kept only where a gradient may be asked for.
+    winners: OnceLock<CpuStorage>,
+    keep: bool,
 }
 
 /// `x` is `(n, h, w, c)`, `kernel` `(kh, kw, c / groups, f)`, `bias` `(f)`; none is empty.
@@ -41,23 +59,57 @@ pub(crate) fn conv2d(
     activation: Activation,
 ) -> Result<Tensor> {
     let fused = derivative_from_output(activation);
-    let op = Op {
+    let plain = Plain {
         window: *window,
         groups,
         activation: if fused { activation } else { Activation::Linear },
+        precision: MatmulPrecision::current(),
     };
-    let (x, kernel) = (x.contiguous()?, kernel.contiguous()?);
-    let y = match bias {
-        Some(bias) => apply3(&x, &kernel, &bias.contiguous()?, op)?,
-        None => apply2(&x, &kernel, op)?,
-    };
+    let y = applied(x, kernel, bias, Op { plain, pool: None })?;
     if fused { Ok(y) } else { apply_activation(&y, activation) }
+}
+
+fn applied(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, op: Op) -> Result<Tensor> {
+    let (x, kernel) = (x.contiguous()?, kernel.contiguous()?);
+    match bias {
+        Some(bias) => apply3(&x, &kernel, &bias.contiguous()?, op),
+        None => apply2(&x, &kernel, op),
+    }
+}
+
+/// The maxima of the pools of a convolution's output, of which only they are kept. `None` where it takes two operations.
+pub(crate) fn conv2d_max_pool2d(
+    x: &Tensor,
+    kernel: &Tensor,
+    bias: Option<&Tensor>,
+    window: &Window,
+    activation: Activation,
+    pool: &Window,
+) -> Result<Option<Tensor>> {
+    let plain = Plain {
+        window: *window,
+        groups: 1,
+        activation,
+        precision: MatmulPrecision::current(),
+    };
+    let sizes = Sizes::new(plain, x.dims(), kernel.dims());
+    let turns_round = sizes.direct().is_some_and(|direct| direct.turns_round());
+    if !(derivative_from_output(activation) && turns_round && are_whole(pool) && are_counted(pool)) {
+        return Ok(None);
+    }
+    let pool = Pool {
+        window: *pool,
+        winners: OnceLock::new(),
+        keep: [Some(x), Some(kernel), bias].into_iter().flatten().any(wants_gradient),
+    };
+    let pool = Some(pool);
+    applied(x, kernel, bias, Op { plain, pool }).map(Some)
 }
 
 /// Sizes of one call.
 #[derive(Clone, Copy)]
 struct Sizes {
-    op: Op,
+    op: Plain,
     images: usize,
     channels: usize,
     filters: usize,
@@ -66,7 +118,7 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn new(op: Op, x: &[usize], kernel: &[usize]) -> Self {
+    fn new(op: Plain, x: &[usize], kernel: &[usize]) -> Self {
         let (channels, filters) = (x[3], kernel[3]);
         let per_row = op.window.columns.output * op.window.taps() * (channels / op.groups);
         let tile_rows = (TILE / per_row.max(1)).clamp(1, op.window.rows.output.max(1));
@@ -93,6 +145,7 @@ impl Sizes {
             channels: self.channels,
             filters: self.filters,
             activation: self.op.activation,
+            precision: self.op.precision,
         })
     }
 
@@ -168,11 +221,12 @@ fn tile<'a, T: Real>(
 }
 
 fn forward<T: Vectors>(
-    op: Op,
+    op: &Op,
     x: (&CpuStorage, &Layout),
     kernel: (&CpuStorage, &Layout),
     bias: Option<(&CpuStorage, &Layout)>,
 ) -> Result<(CpuStorage, Shape)> {
+    let Op { plain: op, ref pool } = *op;
     let sizes = Sizes::new(op, x.1.dims(), kernel.1.dims());
     let (x, kernel) = (slice::<T>(x.0, x.1)?, slice::<T>(kernel.0, kernel.1)?);
     let bias = bias.map(|(storage, layout)| slice::<T>(storage, layout)).transpose()?;
@@ -182,6 +236,13 @@ fn forward<T: Vectors>(
         op.window.columns.output,
         sizes.filters,
     ));
+    if let (Some(direct), Some(pool)) = (sizes.direct(), pool) {
+        let (y, winners) = direct.forward_pooled(x, kernel, bias, &pool.window, pool.keep);
+        let _ = pool.winners.set(T::to_cpu_storage_owned(winners));
+        let Window { rows, columns } = pool.window;
+        let shape = Shape::from((sizes.images, rows.output, columns.output, sizes.filters));
+        return Ok((T::to_cpu_storage_owned(y), shape));
+    }
     if let Some(direct) = sizes.direct() {
         return Ok((T::to_cpu_storage_owned(direct.forward(x, kernel, bias)), shape));
     }
@@ -225,14 +286,22 @@ struct Piece<'a, T> {
 }
 
 fn backward<T: Vectors>(
-    op: Op,
+    op: &Op,
     x: &Tensor,
     kernel: &Tensor,
     bias: Option<&Tensor>,
     y: &Tensor,
     gradient: &Tensor,
 ) -> Result<Gradients> {
-    let sizes = Sizes::new(op, x.dims(), kernel.dims());
+    let sizes = Sizes::new(op.plain, x.dims(), kernel.dims());
+    let pooled = match &op.pool {
+        None => None,
+        Some(pool) => match pool.winners.get() {
+            Some(winners) if pool.keep => Some((pool.window, T::cpu_storage_as_slice(winners)?)),
+            _ => candle_core::bail!("conv2d_max_pool2d: backward without forward"),
+        },
+    };
+    let output = pooled.map_or(sizes.output(), |(pool, _)| pool.positions() * sizes.filters);
     numbers!(x_numbers: T = x);
     numbers!(kernel_numbers: T = kernel);
     numbers!(y_numbers: T = y);
@@ -276,8 +345,9 @@ fn backward<T: Vectors>(
             let of = |size: usize| images.start * size..images.end * size;
             let seen = Images {
                 x: &x_numbers[of(sizes.image())],
-                y: &y_numbers[of(sizes.output())],
-                dy: &gradient_numbers[of(sizes.output())],
+                y: &y_numbers[of(output)],
+                dy: &gradient_numbers[of(output)],
+                pooled: pooled.map(|(pool, winners)| (pool, &winners[of(output)])),
             };
             return direct.backward(seen, kernel_numbers, cleared(piece.dx), piece.dw, piece.db);
         }
@@ -403,11 +473,11 @@ impl CustomOp2 for Op {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, k: &CpuStorage, lk: &Layout) -> Result<(CpuStorage, Shape)> {
-        for_real!(x.dtype(), "conv2d", forward::<T>(*self, (x, lx), (k, lk), None))
+        for_real!(x.dtype(), "conv2d", forward::<T>(self, (x, lx), (k, lk), None))
     }
 
     fn bwd(&self, x: &Tensor, kernel: &Tensor, y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (dx, dw, _) = for_real!(x.dtype(), "conv2d", backward::<T>(*self, x, kernel, None, y, dy))?;
+        let (dx, dw, _) = for_real!(x.dtype(), "conv2d", backward::<T>(self, x, kernel, None, y, dy))?;
         Ok((dx, dw))
     }
 }
@@ -426,14 +496,10 @@ impl CustomOp3 for Op {
         b: &CpuStorage,
         lb: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        for_real!(
-            x.dtype(),
-            "conv2d",
-            forward::<T>(*self, (x, lx), (k, lk), Some((b, lb)))
-        )
+        for_real!(x.dtype(), "conv2d", forward::<T>(self, (x, lx), (k, lk), Some((b, lb))))
     }
 
     fn bwd(&self, x: &Tensor, kernel: &Tensor, bias: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Gradients> {
-        for_real!(x.dtype(), "conv2d", backward::<T>(*self, x, kernel, Some(bias), y, dy))
+        for_real!(x.dtype(), "conv2d", backward::<T>(self, x, kernel, Some(bias), y, dy))
     }
 }

@@ -8,10 +8,14 @@ use candle_core::WithDType;
 use rayon::prelude::*;
 
 use super::activation::{apply, apply_gradient};
-use super::real::{Real, filled, pairwise, vectorized};
+use super::factor::{Factor, aligned};
+use super::real::{Real, filled, filled_pair, pairwise, vectorized};
 use super::simd::{Simd, Vectors, with_simd};
 use super::tile::{Left, Panels, tile};
+use super::tiles::{KernelGradient, Lines};
+use super::whole_pools::{maxima, to_winners};
 use crate::activation::Activation;
+use crate::precision::MatmulPrecision;
 use crate::window::{Axis, Window};
 
 /// A convolution of one group.
@@ -21,6 +25,7 @@ pub(super) struct Direct {
     pub(super) channels: usize,
     pub(super) filters: usize,
     pub(super) activation: Activation,
+    pub(super) precision: MatmulPrecision,
 }
 
 /// Where the taps of a kernel lie in an image whose rows have `line` numbers: runs of neighbouring numbers.
@@ -35,14 +40,6 @@ fn runs(window: &Window, line: usize, channels: usize) -> (Vec<usize>, usize) {
         .map(|(row, column)| row * rows.dilation * line + column * columns.dilation * channels)
         .collect();
     (starts, channels)
-}
-
-/// The numbers of a vector from its first one that is aligned to 64 bytes; the vector is made long enough.
-fn aligned<T: Real>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
-    let spare = 64 / size_of::<T>();
-    buffer.resize(len + spare, T::zero());
-    let skip = buffer.as_ptr().align_offset(64).min(spare);
-    &mut buffer[skip..skip + len]
 }
 
 /// Copies rows `first..` of an image into the middle of a larger, zeroed one: `before` columns of zeros stand before each row.
@@ -111,34 +108,89 @@ impl Direct {
         kernel: &[S::Scalar],
         bias: Option<&[S::Scalar]>,
     ) -> Vec<S::Scalar> {
-        let panels = Panels::new::<S>(self.filters);
-        let mut packed = Vec::new();
-        let packed = pack::<S>(kernel, self.filters, panels, &mut packed);
-        let padded = if self.is_padded() { self.padded().1 } else { 0 };
+        let (starts, length) = runs(&self.window, self.padded().0, self.channels);
+        let lines = self.steps_by_one().then(|| self.lines(&starts, length));
+        let right = Factor::new::<S>(self.precision, kernel, self.filters, lines);
         let images = x.len() / self.image();
-        let row = self.window.columns.output * self.filters;
+        filled(images * self.output(), self.output(), |index, y| {
+            self.image_forward::<S>(images, &x[index * self.image()..][..self.image()], &right, bias, y);
+        })
+    }
+
+    /// The maxima of the outputs of all images over pools and, where they are kept, the taps of the pools at which they stand.
+    pub(super) fn forward_pooled<T: Vectors>(
+        &self,
+        x: &[T],
+        kernel: &[T],
+        bias: Option<&[T]>,
+        pool: &Window,
+        keep: bool,
+    ) -> (Vec<T>, Vec<T>) {
+        with_simd!(T, S => self.forward_pooled_with::<S<T>>(x, kernel, bias, pool, keep))
+    }
+
+    fn forward_pooled_with<S: Simd>(
+        &self,
+        x: &[S::Scalar],
+        kernel: &[S::Scalar],
+        bias: Option<&[S::Scalar]>,
+        pool: &Window,
+        keep: bool,
+    ) -> (Vec<S::Scalar>, Vec<S::Scalar>)
+    where
+        S::Scalar: Vectors,
+    {
+        let (starts, length) = runs(&self.window, self.padded().0, self.channels);
+        let lines = self.steps_by_one().then(|| self.lines(&starts, length));
+        let right = Factor::new::<S>(self.precision, kernel, self.filters, lines);
+        let images = x.len() / self.image();
+        let pooled = pool.positions() * self.filters;
+        let one = |index: usize, y: &mut [S::Scalar], winners: &mut [S::Scalar]| {
+            // One image's outputs stay in the cache until they have been pooled.
+            let mut outputs = vec![S::Scalar::from_f64(0.0); self.output()];
+            let image = &x[index * self.image()..][..self.image()];
+            self.image_forward::<S>(images, image, &right, bias, &mut outputs);
+            maxima(pool, self.filters, &outputs, y, winners);
+        };
+        if keep {
+            filled_pair(images * pooled, pooled, one)
+        } else {
+            (
+                filled(images * pooled, pooled, |index, y| one(index, y, &mut [])),
+                Vec::new(),
+            )
+        }
+    }
+
+    /// The outputs of one of `images` images.
+    fn image_forward<S: Simd>(
+        &self,
+        images: usize,
+        image: &[S::Scalar],
+        kernel: &Factor<S::Scalar>,
+        bias: Option<&[S::Scalar]>,
+        y: &mut [S::Scalar],
+    ) {
+        let padded = if self.is_padded() { self.padded().1 } else { 0 };
+        let mut buffer = Vec::new();
+        let image = self.pad(image, aligned(&mut buffer, padded));
         // Few images are cut into bands of rows, so that there is work for all threads.
         let bands = 16usize.div_ceil(images.max(1)).min(self.window.rows.output);
+        if bands == 1 {
+            return self.band::<S>(image, kernel, 0, y, bias);
+        }
         let band = self.window.rows.output.div_ceil(bands);
-        filled(images * self.output(), self.output(), |index, y| {
-            let mut buffer = Vec::new();
-            let image = self.pad(&x[index * self.image()..][..self.image()], aligned(&mut buffer, padded));
-            if bands == 1 {
-                self.band::<S>(image, packed, panels, 0, y, bias);
-            } else {
-                y.par_chunks_mut(band * row).enumerate().for_each(|(index, y)| {
-                    self.band::<S>(image, packed, panels, index * band, y, bias);
-                });
-            }
-        })
+        let row = self.window.columns.output * self.filters;
+        y.par_chunks_mut(band * row).enumerate().for_each(|(index, y)| {
+            self.band::<S>(image, kernel, index * band, y, bias);
+        });
     }
 
     /// The rows of the output from `first` on.
     fn band<S: Simd>(
         &self,
         image: &[S::Scalar],
-        packed: &[S::Scalar],
-        panels: Panels,
+        kernel: &Factor<S::Scalar>,
         first: usize,
         y: &mut [S::Scalar],
         bias: Option<&[S::Scalar]>,
@@ -146,12 +198,61 @@ impl Direct {
         let (line, _) = self.padded();
         let (rows, columns) = (self.window.rows, self.window.columns);
         let (starts, length) = runs(&self.window, line, self.channels);
-        let start = |position: usize| {
-            let (i, j) = (first + position / columns.output, position % columns.output);
-            i * rows.stride * line + j * columns.stride * self.channels
-        };
-        products::<S>(image, &starts, length, start, packed, panels, y);
+        match kernel {
+            Factor::Tiles(kernel) => {
+                let lines = Lines {
+                    rows: y.len() / (columns.output * self.filters),
+                    ..self.lines(&starts, length)
+                };
+                kernel.apply(&image[first * line..], lines, y);
+            }
+            Factor::Panels(kernel) => {
+                let start = |position: usize| {
+                    let (i, j) = (first + position / columns.output, position % columns.output);
+                    i * rows.stride * line + j * columns.stride * self.channels
+                };
+                kernel.products::<S>(image, &starts, length, start, y);
+            }
+        }
         finish(y, self.filters, bias, self.activation);
+    }
+
+    /// The lines of the padded image, as the tiles of [`super::tiles`] read them.
+    fn lines<'a>(&self, starts: &'a [usize], length: usize) -> Lines<'a> {
+        Lines {
+            starts,
+            length,
+            channels: self.channels,
+            width: self.padded().0 / self.channels,
+            columns: self.window.columns.output,
+            rows: self.window.rows.output,
+        }
+    }
+
+    /// The lines of the output's gradient with zeros around, where it is what is convolved.
+    fn turned_lines<'a>(&self, starts: &'a [usize], length: usize, line: usize) -> Lines<'a> {
+        Lines {
+            starts,
+            length,
+            channels: self.filters,
+            width: line / self.filters,
+            columns: self.window.columns.input,
+            rows: self.window.rows.input,
+        }
+    }
+
+    /// Where the taps of the kernel lie in the padded image, in pixels.
+    fn taps(&self) -> Vec<usize> {
+        let (rows, columns) = (self.window.rows, self.window.columns);
+        let width = self.padded().0 / self.channels;
+        let place = |row: usize, column: usize| row * rows.dilation * width + column * columns.dilation;
+        let places = (0..rows.window).flat_map(|row| (0..columns.window).map(move |column| place(row, column)));
+        places.collect()
+    }
+
+    /// Whether each output lies one pixel beside the one before.
+    fn steps_by_one(&self) -> bool {
+        self.window.rows.stride == 1 && self.window.columns.stride == 1
     }
 
     /// Adds the gradients that some images make to `dw` and `db`, and writes that of the images into `dx`; what is empty is not wanted.
@@ -173,33 +274,46 @@ impl Direct {
         dx: &mut [S::Scalar],
         dw: &mut [S::Scalar],
         db: &mut [S::Scalar],
-    ) {
+    ) where
+        S::Scalar: Vectors,
+    {
         let zero = S::Scalar::from_f64(0.0);
         let panels = Panels::new::<S>(self.filters);
         let positions = self.window.positions();
         let padded_len = if self.is_padded() { self.padded().1 } else { 0 };
-        let (mut padded, mut packed, mut dz, mut around, mut turned) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut padded, mut packed, mut dz, mut around) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let padded = aligned(&mut padded, padded_len);
-        let packed = aligned(&mut packed, if dw.is_empty() { 0 } else { panels.len(positions) });
+        let (starts, length) = runs(&self.window, self.padded().0, self.channels);
+        let lines = self.steps_by_one().then(|| self.lines(&starts, length));
+        let mut on_tiles = lines
+            .filter(|_| !dw.is_empty())
+            .and_then(|lines| KernelGradient::new::<S::Scalar>(self.precision, lines, self.taps(), self.filters));
+        let packs = !dw.is_empty() && on_tiles.is_none();
+        let packed = aligned(&mut packed, if packs { panels.len(positions) } else { 0 });
         let activates = self.activation != Activation::Linear;
-        dz.resize(if activates { self.output() } else { 0 }, zero);
-        let turning = (!dx.is_empty()).then(|| Turned::new::<S>(self, kernel, &mut turned));
+        let output = piece
+            .pooled
+            .map_or(self.output(), |(pool, _)| pool.positions() * self.filters);
+        let mut before = vec![zero; if activates { output } else { 0 }];
+        // What lies in no pool stays zero.
+        dz.resize(if piece.pooled.is_some() { self.output() } else { 0 }, zero);
+        let turning = (!dx.is_empty()).then(|| Turned::new::<S>(self, kernel));
         let around = aligned(&mut around, turning.as_ref().map_or(0, |turned| turned.len));
         let mut dx = dx.chunks_exact_mut(self.image());
         let images = piece.x.chunks_exact(self.image());
-        let outputs = piece
-            .y
-            .chunks_exact(self.output())
-            .zip(piece.dy.chunks_exact(self.output()));
-        for (image, (y, dy)) in images.zip(outputs) {
-            let dz: &[S::Scalar] = if activates {
-                dz.copy_from_slice(dy);
-                apply_gradient(&mut dz, &[], y, self.filters, self.activation);
-                &dz
-            } else {
-                dy
-            };
+        let outputs = piece.y.chunks_exact(output).zip(piece.dy.chunks_exact(output));
+        for (index, (image, (y, dy))) in images.zip(outputs).enumerate() {
+            let mut before_activation = dy;
+            if activates {
+                before.copy_from_slice(dy);
+                apply_gradient(&mut before, &[], y, self.filters, self.activation);
+                before_activation = &before;
+            }
+            if let Some((pool, winners)) = &piece.pooled {
+                let winners = &winners[index * output..][..output];
+                to_winners(pool, self.filters, winners, before_activation, &mut dz);
+            }
+            let dz = if piece.pooled.is_some() { &dz } else { before_activation };
             if !db.is_empty() {
                 vectorized(
                     #[inline(always)]
@@ -210,7 +324,9 @@ impl Direct {
                     },
                 );
             }
-            if !dw.is_empty() {
+            if let Some(gradient) = &mut on_tiles {
+                gradient.add(self.pad(image, padded), dz, dw);
+            } else if !dw.is_empty() {
                 vectorized(
                     #[inline(always)]
                     || {
@@ -274,40 +390,39 @@ pub(super) struct Images<'a, T> {
     pub(super) x: &'a [T],
     pub(super) y: &'a [T],
     pub(super) dy: &'a [T],
+    /// Where `y` are the maxima of pools: these, and the taps at which the maxima stand.
+    pub(super) pooled: Option<(Window, &'a [T])>,
 }
 
 /// The convolution that brings the gradient of the output back to the image: with the taps in reverse order, and inputs and outputs
 /// exchanged.
 struct Turned<'a, T> {
     direct: &'a Direct,
-    kernel: &'a [T],
-    panels: Panels,
+    kernel: Factor<T>,
     /// Numbers of the gradient with zeros around, and of a row of it.
     len: usize,
     line: usize,
 }
 
 impl<'a, T: Real> Turned<'a, T> {
-    fn new<S: Simd<Scalar = T>>(direct: &'a Direct, kernel: &[T], buffer: &'a mut Vec<T>) -> Self {
+    fn new<S: Simd<Scalar = T>>(direct: &'a Direct, kernel: &[T]) -> Self {
         let (channels, filters, taps) = (direct.channels, direct.filters, direct.window.taps());
-        let panels = Panels::new::<S>(channels);
-        let packed = aligned(buffer, panels.len(taps * filters));
-        let mut row = vec![T::zero(); channels];
-        for tap in 0..taps {
+        let mut turned = vec![T::zero(); kernel.len()];
+        for (tap, turned) in turned.chunks_exact_mut(channels * filters).enumerate() {
             let former = &kernel[(taps - 1 - tap) * channels * filters..][..channels * filters];
-            for filter in 0..filters {
-                for (channel, number) in row.iter_mut().enumerate() {
-                    *number = former[channel * filters + filter];
+            for (channel, numbers) in former.chunks_exact(filters).enumerate() {
+                for (filter, number) in numbers.iter().enumerate() {
+                    turned[filter * channels + channel] = *number;
                 }
-                panels.put(tap * filters + filter, taps * filters, &row, packed);
             }
         }
         let reach = |axis: Axis| (axis.window - 1) * axis.dilation;
         let line = (direct.window.columns.input + reach(direct.window.columns)) * filters;
+        let (starts, length) = runs(&direct.window, line, filters);
+        let lines = direct.turned_lines(&starts, length, line);
         Self {
             direct,
-            kernel: packed,
-            panels,
+            kernel: Factor::new::<S>(direct.precision, &turned, channels, Some(lines)),
             len: (direct.window.rows.input + reach(direct.window.rows)) * line,
             line,
         }
@@ -326,53 +441,13 @@ impl<'a, T: Real> Turned<'a, T> {
             offset(window.columns) * filters,
         );
         let (starts, length) = runs(&window, self.line, filters);
-        let width = window.columns.input;
-        let start = |position: usize| position / width * self.line + position % width * filters;
-        products::<S>(around, &starts, length, start, self.kernel, self.panels, dx);
-    }
-}
-
-/// A matrix (rows x columns) in panels.
-fn pack<'a, S: Simd>(
-    matrix: &[S::Scalar],
-    columns: usize,
-    panels: Panels,
-    buffer: &'a mut Vec<S::Scalar>,
-) -> &'a [S::Scalar] {
-    let rows = matrix.len() / columns;
-    let packed = aligned(buffer, panels.len(rows));
-    for (row, numbers) in matrix.chunks_exact(columns).enumerate() {
-        panels.put(row, rows, numbers, packed);
-    }
-    packed
-}
-
-/// `out = left right`, where row `r` of the left factor starts at `start(r)` and has the runs, and `right` is packed.
-fn products<S: Simd>(
-    data: &[S::Scalar],
-    starts: &[usize],
-    length: usize,
-    start: impl Fn(usize) -> usize,
-    right: &[S::Scalar],
-    panels: Panels,
-    out: &mut [S::Scalar],
-) {
-    let columns = panels.columns;
-    let count = out.len() / columns;
-    let height = count.div_ceil(count.div_ceil(S::ROWS).max(1));
-    let places: Vec<usize> = (0..count).map(start).collect();
-    let panel_len = panels.width() * starts.len() * length;
-    for (panel, right) in right.chunks_exact(panel_len).enumerate() {
-        for (index, rows) in places.chunks(height).enumerate() {
-            let left = Left {
-                data,
-                rows,
-                starts,
-                length,
-                step: 1,
-            };
-            let to = &mut out[index * height * columns + panel * panels.width()..];
-            tile::<S, false>(left, panels, right, to, columns, panels.valid(panel), false);
+        match &self.kernel {
+            Factor::Tiles(kernel) => kernel.apply(around, self.direct.turned_lines(&starts, length, self.line), dx),
+            Factor::Panels(kernel) => {
+                let width = window.columns.input;
+                let start = |position: usize| position / width * self.line + position % width * filters;
+                kernel.products::<S>(around, &starts, length, start, dx);
+            }
         }
     }
 }

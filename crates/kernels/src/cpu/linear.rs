@@ -7,10 +7,12 @@ use super::activation::{activation as apply_activation, apply, apply_gradient, d
 use super::matmul::{View, parallel_product};
 use super::real::{Real, filled, for_real, numbers, pairwise, slice, tensor_like, vectorized};
 use crate::activation::Activation;
+use crate::precision::MatmulPrecision;
 use crate::tape::{apply2, apply3, wants_gradient};
 
 struct Op {
     activation: Activation,
+    precision: MatmulPrecision,
 }
 
 /// `x` is `(rows, inputs)`, `kernel` `(inputs, units)`, `bias` `(units)`; none is empty.
@@ -18,6 +20,7 @@ pub(crate) fn linear(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, activat
     let fused = derivative_from_output(activation);
     let op = Op {
         activation: if fused { activation } else { Activation::Linear },
+        precision: MatmulPrecision::current(),
     };
     let (x, kernel) = (x.contiguous()?, kernel.contiguous()?);
     let y = match bias {
@@ -28,7 +31,7 @@ pub(crate) fn linear(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, activat
 }
 
 fn forward<T: Real>(
-    activation: Activation,
+    op: &Op,
     x: (&CpuStorage, &Layout),
     kernel: (&CpuStorage, &Layout),
     bias: Option<(&CpuStorage, &Layout)>,
@@ -38,11 +41,11 @@ fn forward<T: Real>(
     let bias = bias.map(|(storage, layout)| slice::<T>(storage, layout)).transpose()?;
     let a = View::rows(slice::<T>(x.0, x.1)?, rows, inputs);
     let b = View::rows(slice::<T>(kernel.0, kernel.1)?, inputs, units);
-    let y = parallel_product(a, b, |column, row| {
+    let y = parallel_product(op.precision, a, b, |column, row| {
         if let Some(bias) = bias {
             add(row, &bias[column..column + row.len()]);
         }
-        apply(row, units, activation);
+        apply(row, units, op.activation);
     });
     Ok((T::to_cpu_storage_owned(y), Shape::from((rows, units))))
 }
@@ -61,13 +64,14 @@ pub(super) fn add<T: Real>(sums: &mut [T], terms: &[T]) {
 type Gradients = (Option<Tensor>, Option<Tensor>, Option<Tensor>);
 
 fn backward<T: Real>(
-    activation: Activation,
+    op: &Op,
     x: &Tensor,
     kernel: &Tensor,
     bias: Option<&Tensor>,
     y: &Tensor,
     gradient: &Tensor,
 ) -> Result<Gradients> {
+    let Op { activation, precision } = *op;
     let ((rows, inputs), units) = (x.dims2()?, kernel.dim(1)?);
     numbers!(x_numbers: T = x);
     numbers!(kernel_numbers: T = kernel);
@@ -100,9 +104,17 @@ fn backward<T: Real>(
         db
     };
     let of_sums = View::rows(dz, rows, units);
-    let kernel_gradient = || parallel_product(View::rows(x_numbers, rows, inputs).transposed(), of_sums, |_, _| {});
+    let kernel_gradient = || {
+        parallel_product(
+            precision,
+            View::rows(x_numbers, rows, inputs).transposed(),
+            of_sums,
+            |_, _| {},
+        )
+    };
     let x_gradient = || {
         parallel_product(
+            precision,
             of_sums,
             View::rows(kernel_numbers, inputs, units).transposed(),
             |_, _| {},
@@ -136,19 +148,11 @@ impl CustomOp2 for Op {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, k: &CpuStorage, lk: &Layout) -> Result<(CpuStorage, Shape)> {
-        for_real!(
-            x.dtype(),
-            "linear",
-            forward::<T>(self.activation, (x, lx), (k, lk), None)
-        )
+        for_real!(x.dtype(), "linear", forward::<T>(self, (x, lx), (k, lk), None))
     }
 
     fn bwd(&self, x: &Tensor, kernel: &Tensor, y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (dx, dw, _) = for_real!(
-            x.dtype(),
-            "linear",
-            backward::<T>(self.activation, x, kernel, None, y, dy)
-        )?;
+        let (dx, dw, _) = for_real!(x.dtype(), "linear", backward::<T>(self, x, kernel, None, y, dy))?;
         Ok((dx, dw))
     }
 }
@@ -167,18 +171,10 @@ impl CustomOp3 for Op {
         b: &CpuStorage,
         lb: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        for_real!(
-            x.dtype(),
-            "linear",
-            forward::<T>(self.activation, (x, lx), (k, lk), Some((b, lb)))
-        )
+        for_real!(x.dtype(), "linear", forward::<T>(self, (x, lx), (k, lk), Some((b, lb))))
     }
 
     fn bwd(&self, x: &Tensor, kernel: &Tensor, bias: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Gradients> {
-        for_real!(
-            x.dtype(),
-            "linear",
-            backward::<T>(self.activation, x, kernel, Some(bias), y, dy)
-        )
+        for_real!(x.dtype(), "linear", backward::<T>(self, x, kernel, Some(bias), y, dy))
     }
 }

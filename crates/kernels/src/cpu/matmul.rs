@@ -3,6 +3,8 @@
 use rayon::prelude::*;
 
 use super::real::Real;
+use super::tiles;
+use crate::precision::MatmulPrecision;
 
 /// A matrix inside a slice: number `(i, j)` is at `i * row_stride + j * column_stride`.
 #[derive(Clone, Copy)]
@@ -31,6 +33,28 @@ impl<'a, T: Real> View<'a, T> {
             row_stride,
             column_stride,
         }
+    }
+
+    pub(super) fn data(&self) -> &'a [T] {
+        self.data
+    }
+
+    pub(super) fn rows_count(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The same places in other numbers.
+    pub(super) fn of<U: Real>(self, data: &[U]) -> View<'_, U> {
+        View::strided(data, self.rows, self.columns, self.row_stride, self.column_stride)
+    }
+
+    /// From a row to the next, and from a column to the next.
+    pub(super) fn strides(&self) -> (usize, usize) {
+        (self.row_stride, self.column_stride)
     }
 
     pub(super) fn transposed(self) -> Self {
@@ -100,15 +124,19 @@ unsafe fn product_into<T: Real>(a: View<'_, T>, b: View<'_, T>, out: *mut T, row
 }
 
 /// The start of a matrix that several threads write, each its own block.
-struct Shared<T>(*mut T);
+pub(super) struct Shared<T>(*mut T);
 
 // SAFETY: the pointer is only used to reach blocks that do not overlap, one thread a block.
 unsafe impl<T: Send> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
+    pub(super) fn new(start: *mut T) -> Self {
+        Self(start)
+    }
+
     /// # Safety
     /// `offset` must lie inside the matrix.
-    unsafe fn at(&self, offset: usize) -> *mut T {
+    pub(super) unsafe fn at(&self, offset: usize) -> *mut T {
         // SAFETY: as the caller promises.
         unsafe { self.0.add(offset) }
     }
@@ -116,7 +144,7 @@ impl<T> Shared<T> {
     /// # Safety
     /// `offset..offset + len` must lie inside the matrix and belong to the calling thread alone.
     #[allow(clippy::mut_from_ref, reason = "the caller vouches that no other reference overlaps")]
-    unsafe fn piece(&self, offset: usize, len: usize) -> &mut [T] {
+    pub(super) unsafe fn piece(&self, offset: usize, len: usize) -> &mut [T] {
         // SAFETY: as the caller promises.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(offset), len) }
     }
@@ -154,12 +182,18 @@ fn block(m: usize, n: usize, k: usize) -> (usize, usize) {
 
 /// `a b` in parallel. `finish(column, row_part)` gets every piece of a row once, just after it was computed.
 pub(super) fn parallel_product<T: Real>(
+    precision: MatmulPrecision,
     a: View<'_, T>,
     b: View<'_, T>,
     finish: impl Fn(usize, &mut [T]) + Sync,
 ) -> Vec<T> {
+    if let Some(product) = tiles::parallel_product(precision, a, b, &finish) {
+        return product;
+    }
     let (m, n) = (a.rows, b.columns);
     assert_eq!(a.columns, b.rows);
+    let (a_numbers, b_numbers) = (T::rounded(a.data, precision), T::rounded(b.data, precision));
+    let (a, b) = (a.of(&a_numbers), b.of(&b_numbers));
     let mut out = vec![T::zero(); m * n];
     if out.is_empty() {
         return out;

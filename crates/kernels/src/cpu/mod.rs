@@ -9,6 +9,7 @@ mod depthwise;
 mod direct;
 mod dropout;
 mod elementary;
+mod factor;
 mod fold;
 mod group_norm;
 mod linear;
@@ -21,11 +22,16 @@ mod real;
 mod simd;
 mod sum;
 mod tile;
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux", not(miri))),
+    path = "no_tiles.rs"
+)]
+mod tiles;
 mod whole_pools;
 
 pub(crate) use activation::activation;
 pub(crate) use boxes::{Boxes, avg_boxes, max_boxes};
-pub(crate) use conv2d::conv2d;
+pub(crate) use conv2d::{conv2d, conv2d_max_pool2d};
 pub(crate) use depthwise::depthwise;
 pub(crate) use dropout::dropout;
 pub(crate) use fold::fold;

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::linear::add;
 use super::real::{Real, filled, filled_pair, for_real, numbers, slice, tensor_like, vectorized};
 use super::simd::Vectors;
-use super::whole_pools::{are_apart, are_whole, maxima, means, spread, to_winners};
+use super::whole_pools::{are_counted, are_whole, maxima, means, spread, to_winners};
 use crate::tape::{apply1, wants_gradient};
 use crate::window::Window;
 
@@ -77,9 +77,7 @@ fn max_forward<T: Vectors>(op: &Max, storage: &CpuStorage, layout: &Layout) -> R
     let x = slice::<T>(storage, layout)?;
     let (images, channels) = (layout.dims()[0], layout.dims()[3]);
     let (image, output) = sizes(&op.window, channels);
-    // f32 counts so far.
-    let counted = are_apart(&op.window) && op.window.taps() < 1 << 24;
-    if are_whole(&op.window) && (counted || !op.keep) {
+    if are_whole(&op.window) && (are_counted(&op.window) || !op.keep) {
         if !op.keep {
             let y = filled(images * output, output, |index, y| {
                 maxima(&op.window, channels, &x[index * image..][..image], y, &mut []);

@@ -1,11 +1,13 @@
 //! What the fused operations need of f32 and f64, and their way into candle's storage.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use candle_core::{CpuStorage, DType, Layout, Result, Tensor, WithDType};
 use rayon::prelude::*;
 
 use super::elementary;
+use crate::precision::MatmulPrecision;
 
 /// Numbers that one thread handles at a time in operations that go number by number. It is a constant, so that sums over pieces
 /// do not depend on the number of threads.
@@ -25,6 +27,31 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
         Self::from_f64(candle_core::cpu::erf::erf_f64(self.to_f64()))
     }
 
+    /// The numbers, if they are of `f32`.
+    fn as_f32(_numbers: &[Self]) -> Option<&[f32]> {
+        None
+    }
+
+    /// The numbers, if they are of `f32`.
+    fn as_f32_mut(_numbers: &mut [Self]) -> Option<&mut [f32]> {
+        None
+    }
+
+    /// Numbers of `f32`, if that is this type.
+    fn of_f32_mut(_numbers: &mut [f32]) -> Option<&mut [Self]> {
+        None
+    }
+
+    /// Numbers of `f32`, if that is this type.
+    fn from_f32(_numbers: Vec<f32>) -> Option<Vec<Self>> {
+        None
+    }
+
+    /// The nearest numbers that a factor of this precision may have, where multiply-adds compute with them.
+    fn rounded(numbers: &[Self], _precision: MatmulPrecision) -> Cow<'_, [Self]> {
+        Cow::Borrowed(numbers)
+    }
+
     /// The larger one, `other` if `self` is NaN.
     fn larger(self, other: Self) -> Self {
         if self > other { self } else { other }
@@ -37,8 +64,10 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
 }
 
 macro_rules! real {
-    ($type:ty, $exp:path, $tanh:path) => {
+    ($type:ty, $exp:path, $tanh:path $(, $more:item)*) => {
         impl Real for $type {
+            $($more)*
+
             #[inline(always)]
             fn exp(self) -> Self {
                 $exp(self)
@@ -64,7 +93,30 @@ macro_rules! real {
     };
 }
 
-real!(f32, elementary::exp, elementary::tanh);
+real!(
+    f32,
+    elementary::exp,
+    elementary::tanh,
+    fn as_f32(numbers: &[f32]) -> Option<&[f32]> {
+        Some(numbers)
+    },
+    fn as_f32_mut(numbers: &mut [f32]) -> Option<&mut [f32]> {
+        Some(numbers)
+    },
+    fn of_f32_mut(numbers: &mut [f32]) -> Option<&mut [f32]> {
+        Some(numbers)
+    },
+    fn from_f32(numbers: Vec<f32>) -> Option<Vec<f32>> {
+        Some(numbers)
+    },
+    fn rounded(numbers: &[f32], precision: MatmulPrecision) -> Cow<'_, [f32]> {
+        if precision == MatmulPrecision::Medium {
+            Cow::Owned(numbers.iter().map(|x| half::bf16::from_f32(*x).to_f32()).collect())
+        } else {
+            Cow::Borrowed(numbers)
+        }
+    }
+);
 real!(f64, f64::exp, f64::tanh);
 
 /// Calls a function of a [`Real`] with the type that a tensor holds.

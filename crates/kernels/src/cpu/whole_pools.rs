@@ -14,10 +14,15 @@ pub(super) fn are_whole(window: &Window) -> bool {
 }
 
 /// Whether no pixel belongs to two pools.
-pub(super) fn are_apart(window: &Window) -> bool {
+fn are_apart(window: &Window) -> bool {
     [window.rows, window.columns]
         .iter()
         .all(|axis| axis.stride >= axis.window)
+}
+
+/// Whether the winner of a pool can be told by the number of its tap, kept in the image's type: `f32` counts so far.
+pub(super) fn are_counted(window: &Window) -> bool {
+    are_apart(window) && window.taps() < 1 << 24
 }
 
 /// Where the taps of the first pool lie, and where each pool starts relative to it.

@@ -3,6 +3,8 @@
 mod differences;
 mod gradients;
 mod losses;
+mod pooled;
+mod precision;
 mod threads;
 mod values;
 mod volumes;

@@ -83,3 +83,16 @@ fn a_training_step_has_the_same_bits_with_1_2_and_3_threads() {
         }
     }
 }
+
+#[test]
+fn threads_that_stay_awake_compute_the_same_and_end_also_after_a_panic() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let expected = pool.install(step);
+    assert!(pool.install(|| kernels::threads::awake(step)) == expected);
+    // From outside of a pool, too.
+    assert!(kernels::threads::awake(step) == expected);
+    let panics = || pool.install(|| kernels::threads::awake(|| panic!("on purpose")));
+    let panicked: Result<(), _> = std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics));
+    assert!(panicked.is_err());
+    assert_eq!(pool.install(|| rayon::join(|| 1, || 2)), (1, 2));
+}

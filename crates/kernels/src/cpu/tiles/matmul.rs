@@ -1,0 +1,187 @@
+//! Matrix products of `f32` on tiles of bfloat16, in parallel.
+
+use std::mem::MaybeUninit;
+
+use rayon::prelude::*;
+
+use super::amx::{DEPTH, EDGE, Strips, Tile, Tiles, is_available, multiply};
+use super::split::{Side, pack};
+use crate::cpu::matmul::{Shared, View};
+use crate::cpu::real::Real;
+use crate::precision::MatmulPrecision;
+
+/// Products of fewer multiplications are left to multiply-adds.
+const SMALL: usize = 1 << 18;
+/// Blocks of 32 terms whose tiles of the right factor lie in the L1 cache together: 128 terms of 32 columns in three parts are 24 KiB, and
+/// so are 384 in one part. Longer chunks load and store the sums less often.
+const fn chunk(parts: usize) -> usize {
+    12 / parts
+}
+/// Columns of a task: its part of the right factor, for a chunk of terms, is packed once for all rows.
+const COLUMNS: usize = 64;
+/// Rows of a task at most; the left factor's tiles for a chunk are 192 KiB then.
+const ROWS: usize = 256;
+
+/// `a b`, where the numbers are `f32`, the processor has tiles, and the product is worth it: with a dozen rows of anything, splitting the
+/// factors costs more than it brings. `finish(column, row_part)` gets every piece of a row once, just after it was computed.
+pub(in crate::cpu) fn parallel_product<T: Real>(
+    precision: MatmulPrecision,
+    a: View<'_, T>,
+    b: View<'_, T>,
+    finish: &(impl Fn(usize, &mut [T]) + Sync),
+) -> Option<Vec<T>> {
+    let (m, n, k) = (a.rows_count(), b.columns(), a.columns());
+    let has_unit_stride = |matrix: View<'_, T>| matrix.strides().0 == 1 || matrix.strides().1 == 1;
+    let serves = m.min(n) >= EDGE && k >= EDGE && m * n * k >= SMALL && has_unit_stride(a) && has_unit_stride(b);
+    let parts = precision.parts().filter(|_| serves && is_available())?;
+    let (a, b) = (a.of(T::as_f32(a.data())?), b.of(T::as_f32(b.data())?));
+    let finish = |column: usize, row: &mut [f32]| {
+        if let Some(row) = T::of_f32_mut(row) {
+            finish(column, row);
+        }
+    };
+    T::from_f32(match parts {
+        1 => with_parts::<1>(a, b, finish),
+        2 => with_parts::<2>(a, b, finish),
+        _ => with_parts::<3>(a, b, finish),
+    })
+}
+
+/// How many lines a task has: all of them in tasks of nearly the same size, whole pairs of strips.
+fn share(lines: usize, most: usize) -> usize {
+    lines.div_ceil(lines.div_ceil(most)).next_multiple_of(2 * EDGE)
+}
+
+fn with_parts<const PARTS: usize>(
+    a: View<'_, f32>,
+    b: View<'_, f32>,
+    finish: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let (m, n, k) = (a.rows_count(), b.columns(), a.columns());
+    assert!(k == b.rows_count() && m * n * k > 0);
+    let left = packed::<PARTS>(a);
+    let strip = k.div_ceil(DEPTH) * PARTS;
+    let mut out: Vec<f32> = Vec::with_capacity(m * n);
+    let shared = Shared::new(out.as_mut_ptr());
+    let (rows, columns) = (share(m, ROWS), share(n, COLUMNS));
+    let across = n.div_ceil(columns);
+    (0..m.div_ceil(rows) * across)
+        .into_par_iter()
+        .with_max_len(1)
+        .for_each(|task| {
+            let (i, j) = (task / across * rows, task % across * columns);
+            let block = Block {
+                rows: i..(i + rows).min(m),
+                columns: j..(j + columns).min(n),
+                width: n,
+            };
+            // SAFETY: the blocks lie inside the m x n matrix, do not overlap, and each is computed by one call.
+            unsafe { block.compute::<PARTS>(&left[i / EDGE * strip..], b, &shared) };
+            for row in block.rows.clone() {
+                // SAFETY: this part of the row belongs to this block, which has been written.
+                finish(j, unsafe { shared.piece(row * n + j, block.columns.len()) });
+            }
+        });
+    // SAFETY: the blocks cover the matrix, and each was computed.
+    unsafe { out.set_len(m * n) };
+    out
+}
+
+/// All tiles of a left factor, strip after strip.
+fn packed<const PARTS: usize>(a: View<'_, f32>) -> Vec<Tile> {
+    let blocks = a.columns().div_ceil(DEPTH);
+    let len = a.rows_count().div_ceil(EDGE) * blocks * PARTS;
+    let mut tiles: Vec<Tile> = Vec::with_capacity(len);
+    tiles.spare_capacity_mut()[..len]
+        .par_chunks_mut(blocks * PARTS)
+        .with_min_len(2)
+        .enumerate()
+        .for_each(|(strip, tiles)| pack::<PARTS>(a, Side::Left, strip, 0..blocks, tiles));
+    // SAFETY: `pack` writes every tile that it gets, and the strips are all tiles.
+    unsafe { tiles.set_len(len) };
+    tiles
+}
+
+/// A part of the result.
+struct Block {
+    rows: std::ops::Range<usize>,
+    columns: std::ops::Range<usize>,
+    /// Columns of the whole result.
+    width: usize,
+}
+
+impl Block {
+    /// # Safety
+    /// The result behind `shared` must hold this block, and no other thread may touch it meanwhile.
+    unsafe fn compute<const PARTS: usize>(&self, left: &[Tile], b: View<'_, f32>, shared: &Shared<f32>) {
+        let chunk_blocks = chunk(PARTS);
+        let tiles = Tiles::configure();
+        let blocks = b.rows_count().div_ceil(DEPTH);
+        let (row_strips, column_strips) = (self.rows.len().div_ceil(EDGE), self.columns.len().div_ceil(EDGE));
+        let mut right: Vec<MaybeUninit<Tile>> =
+            vec![MaybeUninit::uninit(); column_strips * chunk_blocks.min(blocks) * PARTS];
+        let mut edge = vec![0.0f32; 4 * EDGE * EDGE];
+        for from in (0..blocks).step_by(chunk_blocks) {
+            let range = from..(from + chunk_blocks).min(blocks);
+            let strip_tiles = range.len() * PARTS;
+            for (strip, tiles) in right.chunks_exact_mut(strip_tiles).take(column_strips).enumerate() {
+                pack::<PARTS>(b, Side::Right, self.columns.start / EDGE + strip, range.clone(), tiles);
+            }
+            const TILE: usize = size_of::<Tile>();
+            let offsets: [usize; chunk(1)] = std::array::from_fn(|block| block * PARTS * TILE);
+            let offsets = &offsets[..range.len()];
+            let strips = |first: *const u8, distance: usize| Strips {
+                first,
+                second: first.wrapping_add(distance),
+                row: 64,
+                part: TILE,
+                offsets,
+            };
+            for column in (0..column_strips).step_by(2) {
+                let right = strips(right[column * strip_tiles..].as_ptr().cast(), strip_tiles * TILE);
+                for row in (0..row_strips).step_by(2) {
+                    let left = strips(
+                        left[(row * blocks + range.start) * PARTS..].as_ptr().cast(),
+                        blocks * PARTS * TILE,
+                    );
+                    let (i, j) = (self.rows.start + row * EDGE, self.columns.start + column * EDGE);
+                    let (rows, columns) = ((self.rows.end - i).min(2 * EDGE), (self.columns.end - j).min(2 * EDGE));
+                    // SAFETY: the strips were packed, a second one only where there is one; whole tiles go where they belong, of
+                    // others the numbers are copied there, all inside this block.
+                    unsafe {
+                        let to = shared.at(i * self.width + j);
+                        let (twice_rows, twice_columns) = (rows > EDGE, columns > EDGE);
+                        let whole = rows % EDGE == 0 && columns % EDGE == 0;
+                        let accumulate = from > 0;
+                        let (out, stride) = if whole {
+                            (to, self.width)
+                        } else {
+                            if accumulate {
+                                copy(to, self.width, edge.as_mut_ptr(), 2 * EDGE, rows, columns);
+                            }
+                            (edge.as_mut_ptr(), 2 * EDGE)
+                        };
+                        match (twice_rows, twice_columns) {
+                            (true, true) => multiply::<PARTS, 2, 2>(&tiles, left, right, out, stride, accumulate),
+                            (true, false) => multiply::<PARTS, 2, 1>(&tiles, left, right, out, stride, accumulate),
+                            (false, true) => multiply::<PARTS, 1, 2>(&tiles, left, right, out, stride, accumulate),
+                            (false, false) => multiply::<PARTS, 1, 1>(&tiles, left, right, out, stride, accumulate),
+                        }
+                        if !whole {
+                            copy(edge.as_ptr(), 2 * EDGE, to, self.width, rows, columns);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// Both must hold `rows` rows of `columns` numbers, their strides apart, that do not overlap.
+unsafe fn copy(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize, rows: usize, columns: usize) {
+    for row in 0..rows {
+        // SAFETY: as the caller promises.
+        unsafe { std::ptr::copy_nonoverlapping(from.add(row * from_stride), to.add(row * to_stride), columns) }
+    }
+}
