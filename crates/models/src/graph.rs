@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 use crate::call::CallOptions;
 use crate::layers::{self, LayerWeights, Value};
 use crate::network::{Mode, Weight};
+use crate::pooled::Joined;
 use crate::{Constraint, Error, Regularizer, Result};
 
 /// The largest output of a layer for one sample: 8 GB in float32.
@@ -42,6 +43,8 @@ pub(crate) struct Step {
     pub(crate) half: Option<DType>,
     /// The penalty on the layer's outputs.
     pub(crate) activity: Option<Regularizer>,
+    /// Whether it is computed together with another one.
+    pub(crate) joined: Joined,
 }
 
 /// What the layers say about weights beside their shapes, by index in the network's list.
@@ -78,10 +81,12 @@ impl Graph {
         for node in spec.nodes() {
             steps.push(Step::build(node, prefix, names, trains, policy, rules)?);
         }
-        Ok(Graph {
+        let mut graph = Graph {
             spec: spec.clone(),
             steps,
-        })
+        };
+        graph.join_pools();
+        Ok(graph)
     }
 
     /// The values of the outputs.
@@ -195,6 +200,7 @@ impl Step {
             inner: Vec::new(),
             half,
             activity: None,
+            joined: Joined::Alone,
             config,
             node,
         };
@@ -301,6 +307,9 @@ impl Step {
 
     /// The outputs of the call.
     fn run(&self, pass: &mut Pass<'_>, inputs: Vec<Value>, mode: Mode) -> Result<Vec<Value>> {
+        if matches!(self.joined, Joined::Done) {
+            return Ok(inputs);
+        }
         if kernels::tape::is_recording() && !self.is_recorded() {
             return self.run_composed(pass, inputs, mode);
         }

@@ -34,6 +34,7 @@ mod graph;
 pub mod initializers;
 mod layers;
 mod network;
+mod pooled;
 mod regularizers;
 mod transfer;
 pub mod zoo;

@@ -7,10 +7,13 @@ use nn_theory::{DataFormat, Layer};
 use serde_json::Value as Json;
 
 use super::up_sampling::Interpolation;
-use super::{LayerWeights, activation, attention, conv_lstm, dropout, einsum, embedding, masks, merging, recurrent};
+use super::{
+    LayerWeights, activation, attention, conv_lstm, convolution, dropout, einsum, embedding, masks, merging, recurrent,
+};
 use super::{masked_statistics, reshaping, up_sampling, wrappers};
 use crate::graph::{Pass, Step};
 use crate::network::Mode;
+use crate::pooled::Joined;
 use crate::{Error, Result};
 
 /// A tensor on its way through a graph.
@@ -102,6 +105,10 @@ fn one(step: &Step, weights: &LayerWeights<'_>, inputs: &[Value], mode: Mode) ->
     let (x, mask) = (&inputs[0].tensor, inputs[0].mask.as_ref());
     let seed = step.seed();
     let tensors = || inputs.iter().map(|input| input.tensor.clone()).collect::<Vec<Tensor>>();
+    if let (Layer::Conv2D(layer), Joined::Pools(pool)) = (&step.node.layer, &step.joined) {
+        let made = convolution::pooled(layer, pool, weights, x);
+        return made.map(Some).map_err(|source| step.compute(source));
+    }
     let made: Computed<Tensor> = match &step.node.layer {
         Layer::Operation(operation) => super::operation::forward(operation, &step.node, &tensors()),
         Layer::Identity(_) | Layer::ActivityRegularization(_) => Ok(x.clone()),
