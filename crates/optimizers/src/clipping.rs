@@ -46,17 +46,6 @@ impl Term<0> for Square {
     }
 }
 
-/// Zero for a finite entry, NaN for any other.
-#[derive(Clone, Copy)]
-struct Defect;
-
-impl Term<0> for Defect {
-    #[inline(always)]
-    fn value<A: Number>(&self, _: A, g: A, []: [A; 0]) -> A {
-        g * 0.0
-    }
-}
-
 /// The sum of the squares of all entries.
 pub(crate) fn sum_of_squares(gradient: Gradient<'_>) -> Result<f64> {
     match gradient {
@@ -68,7 +57,16 @@ pub(crate) fn sum_of_squares(gradient: Gradient<'_>) -> Result<f64> {
 
 /// Whether a tensor has neither NaN nor infinity in it.
 pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool> {
-    Ok(sum(tensor, Defect)? == 0.0)
+    let contiguous = tensor.contiguous()?;
+    Ok(match tensor.dtype() {
+        DType::F32 if tensor.device().is_cpu() => fused::lend_read(&contiguous, fused::are_finite::<f32>)?,
+        DType::F64 if tensor.device().is_cpu() => fused::lend_read(&contiguous, fused::are_finite::<f64>)?,
+        _ => {
+            // Zero for a finite entry, NaN for any other.
+            let defects = (tensor.to_dtype(DType::F32)? * 0.0)?;
+            defects.sum_all()?.to_scalar::<f32>()? == 0.0
+        }
+    })
 }
 
 fn sum_of<T: Stored>(values: &[T], term: impl Term<0>) -> f64 {

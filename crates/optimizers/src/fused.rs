@@ -169,6 +169,37 @@ pub(crate) fn sum<T: Real, R: Term<K>, const K: usize>(
     }
 }
 
+/// Whether none of the values is NaN or infinite.
+pub(crate) fn are_finite<T: Real>(values: &[T]) -> bool {
+    let arch = Arch::new();
+    let one = |values: &[T]| arch.dispatch(Finite(values));
+    if values.len() < PARALLEL {
+        one(values)
+    } else {
+        use rayon::prelude::*;
+        values.par_chunks(BLOCK).all(one)
+    }
+}
+
+/// A finite number times zero is zero, everything else is NaN, and NaN stays in a sum. Not a closure, as [`SumOfBlock`].
+struct Finite<'a, T>(&'a [T]);
+
+impl<T: Real> WithSimd for Finite<'_, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        let mut sums = [T::ZERO; LANES];
+        let (groups, rest) = self.0.as_chunks::<LANES>();
+        for group in groups {
+            for (sum, value) in sums.iter_mut().zip(group) {
+                *sum = (Scalar(*sum) + Scalar(*value) * 0.0).0;
+            }
+        }
+        sums.iter().all(|sum| *sum == T::ZERO) && rest.iter().all(|value| (Scalar(*value) * 0.0).0 == T::ZERO)
+    }
+}
+
 /// The sum over a block. A closure that only reads would be called through a function of the standard library that is not compiled for
 /// the instruction set that was chosen.
 struct SumOfBlock<'a, T, R, const K: usize> {

@@ -8,10 +8,10 @@ use candle_core::WithDType;
 use rayon::prelude::*;
 
 use super::activation::{apply, apply_gradient};
-use super::factor::{Factor, aligned};
-use super::real::{Real, filled, filled_pair, pairwise, vectorized};
+use super::factor::{Factor, Places, aligned};
+use super::real::{Real, filled, filled_pair, filled_with, pairwise, vectorized};
 use super::simd::{Simd, Vectors, with_simd};
-use super::tile::{Left, Panels, tile};
+use super::tile::{Left, Panels, are_neighbours, tile};
 use super::tiles::{KernelGradient, Lines};
 use super::whole_pools::{maxima, to_winners};
 use crate::activation::Activation;
@@ -145,20 +145,21 @@ impl Direct {
         let right = Factor::new::<S>(self.precision, kernel, self.filters, lines);
         let images = x.len() / self.image();
         let pooled = pool.positions() * self.filters;
-        let one = |index: usize, y: &mut [S::Scalar], winners: &mut [S::Scalar]| {
+        let one = |outputs: &mut Vec<S::Scalar>, index: usize, y: &mut [S::Scalar], winners: &mut [S::Scalar]| {
             // One image's outputs stay in the cache until they have been pooled.
-            let mut outputs = vec![S::Scalar::from_f64(0.0); self.output()];
+            outputs.resize(self.output(), S::Scalar::from_f64(0.0));
             let image = &x[index * self.image()..][..self.image()];
-            self.image_forward::<S>(images, image, &right, bias, &mut outputs);
-            maxima(pool, self.filters, &outputs, y, winners);
+            self.image_forward::<S>(images, image, &right, bias, outputs);
+            maxima(pool, self.filters, outputs, y, winners);
         };
+        let len = images * pooled;
         if keep {
-            filled_pair(images * pooled, pooled, one)
+            filled_pair(len, pooled, Vec::new, one)
         } else {
-            (
-                filled(images * pooled, pooled, |index, y| one(index, y, &mut [])),
-                Vec::new(),
-            )
+            let y = filled_with(len, pooled, Vec::new, |outputs, index, y| {
+                one(outputs, index, y, &mut [])
+            });
+            (y, Vec::new())
         }
     }
 
@@ -207,11 +208,13 @@ impl Direct {
                 kernel.apply(&image[first * line..], lines, y);
             }
             Factor::Panels(kernel) => {
-                let start = |position: usize| {
-                    let (i, j) = (first + position / columns.output, position % columns.output);
-                    i * rows.stride * line + j * columns.stride * self.channels
+                let places = Places {
+                    width: columns.output,
+                    first: first * rows.stride * line,
+                    line: rows.stride * line,
+                    step: columns.stride * self.channels,
                 };
-                kernel.products::<S>(image, &starts, length, start, y);
+                kernel.products::<S>(image, &starts, length, places, y);
             }
         }
         finish(y, self.filters, bias, self.activation);
@@ -294,6 +297,8 @@ impl Direct {
         let output = piece
             .pooled
             .map_or(self.output(), |(pool, _)| pool.positions() * self.filters);
+        // Of the biases' gradients, for a few pixels beside each other.
+        let mut sums = vec![zero; self.filters * pixels_at_once(self.filters)];
         let mut before = vec![zero; if activates { output } else { 0 }];
         // What lies in no pool stays zero.
         dz.resize(if piece.pooled.is_some() { self.output() } else { 0 }, zero);
@@ -318,8 +323,8 @@ impl Direct {
                 vectorized(
                     #[inline(always)]
                     || {
-                        for pixel in dz.chunks_exact(self.filters) {
-                            pairwise(db, pixel, |sum, term| *sum += *term);
+                        for pixels in dz.chunks(sums.len()) {
+                            pairwise(&mut sums[..pixels.len()], pixels, |sum, term| *sum += *term);
                         }
                     },
                 );
@@ -330,15 +335,18 @@ impl Direct {
                 vectorized(
                     #[inline(always)]
                     || {
-                        for (position, pixel) in dz.chunks_exact(self.filters).enumerate() {
-                            panels.put(position, positions, pixel, packed);
-                        }
+                        panels.put_all::<S>(dz, positions, packed);
                     },
                 );
                 self.kernel_gradient::<S>(self.pad(image, padded), packed, panels, dw);
             }
             if let (Some(turned), Some(dx)) = (&turning, dx.next()) {
                 turned.image_gradient::<S>(dz, around, dx);
+            }
+        }
+        if !db.is_empty() {
+            for pixel in sums.chunks_exact(self.filters) {
+                pairwise(db, pixel, |sum, term| *sum += *term);
             }
         }
     }
@@ -363,21 +371,15 @@ impl Direct {
             .collect();
         let height = taps.len().div_ceil(taps.len().div_ceil(S::ROWS));
         let panel_len = packed.len() / panels.count();
+        let left = Left::new(image, &lines, columns.output, columns.stride * self.channels);
         for (panel, right) in packed.chunks_exact(panel_len).enumerate() {
             for (index, rows) in taps.chunks(height).enumerate() {
-                let left = Left {
-                    data: image,
-                    rows,
-                    starts: &lines,
-                    length: columns.output,
-                    step: columns.stride * self.channels,
-                };
                 let to = &mut dw[index * height * self.filters + panel * panels.width()..];
                 let valid = panels.valid(panel);
-                if rows[rows.len() - 1] - rows[0] + 1 == rows.len() {
-                    tile::<S, true>(left, panels, right, to, self.filters, valid, true);
+                if are_neighbours(rows) {
+                    tile::<S, true>(left, rows, panels, right, to, self.filters, valid, true);
                 } else {
-                    tile::<S, false>(left, panels, right, to, self.filters, valid, true);
+                    tile::<S, false>(left, rows, panels, right, to, self.filters, valid, true);
                 }
             }
         }
@@ -444,12 +446,21 @@ impl<'a, T: Real> Turned<'a, T> {
         match &self.kernel {
             Factor::Tiles(kernel) => kernel.apply(around, self.direct.turned_lines(&starts, length, self.line), dx),
             Factor::Panels(kernel) => {
-                let width = window.columns.input;
-                let start = |position: usize| position / width * self.line + position % width * filters;
-                kernel.products::<S>(around, &starts, length, start, dx);
+                let places = Places {
+                    width: window.columns.input,
+                    first: 0,
+                    line: self.line,
+                    step: filters,
+                };
+                kernel.products::<S>(around, &starts, length, places, dx);
             }
         }
     }
+}
+
+/// Pixels of so many channels that go through a loop together, so that it has enough numbers.
+fn pixels_at_once(channels: usize) -> usize {
+    64usize.div_ceil(channels)
 }
 
 /// Adds the bias to every pixel and applies the activation.
@@ -457,18 +468,20 @@ fn finish<T: Real>(y: &mut [T], filters: usize, bias: Option<&[T]>, activation: 
     let Some(bias) = bias else {
         return apply(y, filters, activation);
     };
+    let biases = bias.repeat(pixels_at_once(filters));
     let (zero, relu) = (T::zero(), activation == Activation::Relu);
     vectorized(
         #[inline(always)]
         || {
-            for pixel in y.chunks_exact_mut(filters) {
+            for pixels in y.chunks_mut(biases.len()) {
+                let biases = &biases[..pixels.len()];
                 if relu {
-                    pairwise(pixel, bias, |y, bias| {
+                    pairwise(pixels, biases, |y, bias| {
                         let sum = *y + *bias;
                         *y = if sum <= zero { zero } else { sum };
                     });
                 } else {
-                    pairwise(pixel, bias, |y, bias| *y += *bias);
+                    pairwise(pixels, biases, |y, bias| *y += *bias);
                 }
             }
         },

@@ -1,8 +1,8 @@
 //! The right factor of a convolution as a product: the kernel, packed for the vectors of the processor or for its tiles.
 
 use super::real::Real;
-use super::simd::Simd;
-use super::tile::{Left, Panels, tile};
+use super::simd::{MAX_ROWS, Simd};
+use super::tile::{Left, Panels, are_neighbours, tile};
 use super::tiles::{Convolution, Lines};
 use crate::precision::MatmulPrecision;
 
@@ -60,33 +60,75 @@ impl<T: Real> Packed<T> {
         &self.buffer[skip..][..self.panels.len(self.rows)]
     }
 
-    /// `out = left right`, where row `r` of the left factor starts at `start(r)` and has the runs.
+    /// `out = left right`: the rows of the left factor are positions, `places.width` in a line.
     pub(super) fn products<S: Simd<Scalar = T>>(
         &self,
         data: &[T],
         starts: &[usize],
         length: usize,
-        start: impl Fn(usize) -> usize,
+        places: Places,
         out: &mut [T],
     ) {
         let panels = self.panels;
         let columns = panels.columns;
         let count = out.len() / columns;
         let height = count.div_ceil(count.div_ceil(S::ROWS).max(1));
-        let places: Vec<usize> = (0..count).map(start).collect();
         let panel_len = panels.width() * starts.len() * length;
+        let left = Left::new(data, starts, length, 1);
         for (panel, right) in self.numbers().chunks_exact(panel_len).enumerate() {
-            for (index, rows) in places.chunks(height).enumerate() {
-                let left = Left {
-                    data,
-                    rows,
-                    starts,
-                    length,
-                    step: 1,
-                };
-                let to = &mut out[index * height * columns + panel * panels.width()..];
-                tile::<S, false>(left, panels, right, to, columns, panels.valid(panel), false);
+            let mut position = places.start();
+            for out in out.chunks_mut(height * columns) {
+                let mut rows = [0; MAX_ROWS];
+                let rows = &mut rows[..out.len() / columns];
+                rows.iter_mut().for_each(|row| *row = position.next());
+                let to = &mut out[panel * panels.width()..];
+                let valid = panels.valid(panel);
+                if are_neighbours(rows) {
+                    tile::<S, true>(left, rows, panels, right, to, columns, valid, false);
+                } else {
+                    tile::<S, false>(left, rows, panels, right, to, columns, valid, false);
+                }
             }
         }
+    }
+}
+
+/// Where the positions of an output lie in an image.
+#[derive(Clone, Copy)]
+pub(super) struct Places {
+    /// Positions in a line.
+    pub(super) width: usize,
+    /// The first position, and the steps from a line to the next and from a position to the next, in numbers.
+    pub(super) first: usize,
+    pub(super) line: usize,
+    pub(super) step: usize,
+}
+
+impl Places {
+    fn start(self) -> Position {
+        Position {
+            places: self,
+            line: self.first,
+            column: 0,
+        }
+    }
+}
+
+struct Position {
+    places: Places,
+    line: usize,
+    column: usize,
+}
+
+impl Position {
+    /// The place of this position; the next one follows.
+    fn next(&mut self) -> usize {
+        let place = self.line + self.column * self.places.step;
+        self.column += 1;
+        if self.column == self.places.width {
+            self.column = 0;
+            self.line += self.places.line;
+        }
+        place
     }
 }

@@ -84,9 +84,14 @@ fn max_forward<T: Vectors>(op: &Max, storage: &CpuStorage, layout: &Layout) -> R
             });
             return Ok(T::to_cpu_storage_owned(y));
         }
-        let (y, winners) = filled_pair(images * output, output, |index, y, winners| {
-            maxima(&op.window, channels, &x[index * image..][..image], y, winners);
-        });
+        let (y, winners) = filled_pair(
+            images * output,
+            output,
+            || (),
+            |(), index, y, winners| {
+                maxima(&op.window, channels, &x[index * image..][..image], y, winners);
+            },
+        );
         let _ = op.winners.set(T::to_cpu_storage_owned(winners));
         return Ok(T::to_cpu_storage_owned(y));
     }
@@ -179,7 +184,7 @@ fn weights<T: Real>(window: &Window) -> Vec<T> {
         .collect()
 }
 
-fn average_forward<T: Real>(window: &Window, storage: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
+fn average_forward<T: Vectors>(window: &Window, storage: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
     let x = slice::<T>(storage, layout)?;
     let (images, channels) = (layout.dims()[0], layout.dims()[3]);
     let (image, output) = sizes(window, channels);
@@ -202,7 +207,7 @@ fn average_forward<T: Real>(window: &Window, storage: &CpuStorage, layout: &Layo
     Ok(T::to_cpu_storage_owned(y))
 }
 
-fn average_backward<T: Real>(window: &Window, x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+fn average_backward<T: Vectors>(window: &Window, x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
     let channels = x.dims()[3];
     let (image, output) = sizes(window, channels);
     numbers!(gradient_numbers: T = gradient);

@@ -172,29 +172,42 @@ pub(crate) fn tensor_like<T: Real>(data: Vec<T>, like: &Tensor) -> Result<Tensor
 /// Each piece is cleared just before it is filled, in the cache of the thread that fills it; clearing all at once would be another pass
 /// over memory, on one thread.
 pub(crate) fn filled<T: Real>(len: usize, piece: usize, fill: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
+    filled_with(len, piece, || (), |(), index, part| fill(index, part))
+}
+
+/// As [`filled`]; the function also gets what `scratch` made, one after the other for the pieces that a thread fills.
+pub(crate) fn filled_with<T: Real, S>(
+    len: usize,
+    piece: usize,
+    scratch: impl Fn() -> S + Sync + Send,
+    fill: impl Fn(&mut S, usize, &mut [T]) + Sync,
+) -> Vec<T> {
     let mut numbers: Vec<T> = Vec::with_capacity(len);
     numbers.spare_capacity_mut()[..len]
         .par_chunks_mut(piece.max(1))
         .enumerate()
-        .for_each(|(index, part)| fill(index, cleared(part)));
+        .for_each_init(scratch, |scratch, (index, part)| fill(scratch, index, cleared(part)));
     // SAFETY: the capacity is at least `len`, and the parts, all of which were cleared, are the first `len` numbers.
     unsafe { numbers.set_len(len) };
     numbers
 }
 
-/// Two vectors of pieces of `piece` numbers, filled together as [`filled`] does.
-pub(crate) fn filled_pair<T: Real>(
+/// Two vectors of pieces of `piece` numbers, filled together as [`filled_with`] does.
+pub(crate) fn filled_pair<T: Real, S>(
     len: usize,
     piece: usize,
-    fill: impl Fn(usize, &mut [T], &mut [T]) + Sync,
+    scratch: impl Fn() -> S + Sync + Send,
+    fill: impl Fn(&mut S, usize, &mut [T], &mut [T]) + Sync,
 ) -> (Vec<T>, Vec<T>) {
     let (mut first, mut second): (Vec<T>, Vec<T>) = (Vec::with_capacity(len), Vec::with_capacity(len));
     first.spare_capacity_mut()[..len]
         .par_chunks_mut(piece.max(1))
         .zip(second.spare_capacity_mut()[..len].par_chunks_mut(piece.max(1)))
         .enumerate()
-        .for_each(|(index, (first, second))| fill(index, cleared(first), cleared(second)));
-    // SAFETY: as in `filled`.
+        .for_each_init(scratch, |scratch, (index, (first, second))| {
+            fill(scratch, index, cleared(first), cleared(second));
+        });
+    // SAFETY: as in `filled_with`.
     unsafe {
         first.set_len(len);
         second.set_len(len);

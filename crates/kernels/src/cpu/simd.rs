@@ -1,6 +1,13 @@
 //! Vectors for the inner loops of convolutions: AVX-512, AVX2 with FMA, and short arrays for every other processor.
 
+use candle_core::WithDType;
+
 use super::real::Real;
+
+/// Numbers in the widest vector.
+const MAX_LANES: usize = 16;
+/// The largest [`Simd::ROWS`].
+pub(super) const MAX_ROWS: usize = 14;
 
 /// A register of numbers, and what the products of [`super::tile`] do with it.
 ///
@@ -14,12 +21,34 @@ pub(crate) unsafe trait Simd: Copy + 'static {
     const LANES: usize;
     /// Rows of a tile that fit the registers beside two vectors of the right factor.
     const ROWS: usize;
+    /// Whether [`Simd::load_first`] and [`Simd::store_first`] are single instructions.
+    const MASKED: bool = false;
 
     fn detected() -> bool;
     unsafe fn zero() -> Self::Vector;
     unsafe fn splat(from: *const Self::Scalar) -> Self::Vector;
     unsafe fn load(from: *const Self::Scalar) -> Self::Vector;
     unsafe fn store(to: *mut Self::Scalar, vector: Self::Vector);
+    /// The first `count` numbers, at most [`Simd::LANES`]; only they are read, and the other lanes are zero.
+    #[inline(always)]
+    unsafe fn load_first(from: *const Self::Scalar, count: usize) -> Self::Vector {
+        let mut numbers = [Self::Scalar::from_f64(0.0); MAX_LANES];
+        // SAFETY: as the caller promises; the array is as long as the widest vector.
+        unsafe {
+            std::ptr::copy_nonoverlapping(from, numbers.as_mut_ptr(), count);
+            Self::load(numbers.as_ptr())
+        }
+    }
+    /// Writes the first `count` lanes, at most [`Simd::LANES`], and nothing else.
+    #[inline(always)]
+    unsafe fn store_first(to: *mut Self::Scalar, vector: Self::Vector, count: usize) {
+        let mut numbers = [Self::Scalar::from_f64(0.0); MAX_LANES];
+        // SAFETY: as above.
+        unsafe {
+            Self::store(numbers.as_mut_ptr(), vector);
+            std::ptr::copy_nonoverlapping(numbers.as_ptr(), to, count);
+        }
+    }
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a b + c`, rounded once where the processor can.
     unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
@@ -132,7 +161,8 @@ mod x86 {
 
     macro_rules! simd {
         ($name:ident: [$scalar:ty; $lanes:literal] in $vector:ty, $rows:literal rows, [$($feature:tt)+], $all:literal;
-         $zero:ident $splat:ident $load:ident $store:ident $add:ident $fma:ident $compare:ident $blend:ident) => {
+         $zero:ident $splat:ident $load:ident $store:ident $add:ident $fma:ident $compare:ident $blend:ident
+         $(, masked by $mask:ty: $load_first:ident $store_first:ident)?) => {
             #[derive(Clone, Copy)]
             pub(crate) struct $name;
 
@@ -166,6 +196,20 @@ mod x86 {
                     // SAFETY: see above.
                     unsafe { $store(to, vector) }
                 }
+                $(
+                    const MASKED: bool = size_of::<$mask>() > 0;
+
+                    #[inline(always)]
+                    unsafe fn load_first(from: *const $scalar, count: usize) -> $vector {
+                        // SAFETY: see above; masked lanes are not read.
+                        unsafe { $load_first(((1u32 << count) - 1) as $mask, from) }
+                    }
+                    #[inline(always)]
+                    unsafe fn store_first(to: *mut $scalar, vector: $vector, count: usize) {
+                        // SAFETY: see above; masked lanes are not written.
+                        unsafe { $store_first(to, ((1u32 << count) - 1) as $mask, vector) }
+                    }
+                )?
                 #[inline(always)]
                 unsafe fn add(a: $vector, b: $vector) -> $vector {
                     // SAFETY: see above.
@@ -214,9 +258,11 @@ mod x86 {
     }
 
     simd!(Avx512F32: [f32; 16] in __m512, 14 rows, ["avx512f" "avx512vl" "avx512bw" "avx512dq"], "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma";
-        _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_fmadd_ps _mm512_cmp_ps_mask blend_ps);
+        _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_fmadd_ps _mm512_cmp_ps_mask blend_ps,
+        masked by __mmask16: _mm512_maskz_loadu_ps _mm512_mask_storeu_ps);
     simd!(Avx512F64: [f64; 8] in __m512d, 14 rows, ["avx512f" "avx512vl" "avx512bw" "avx512dq"], "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma";
-        _mm512_setzero_pd _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_fmadd_pd _mm512_cmp_pd_mask blend_pd);
+        _mm512_setzero_pd _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_fmadd_pd _mm512_cmp_pd_mask blend_pd,
+        masked by __mmask8: _mm512_maskz_loadu_pd _mm512_mask_storeu_pd);
     simd!(Avx2F32: [f32; 8] in __m256, 6 rows, ["avx2" "fma"], "avx2,fma";
         _mm256_setzero_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_fmadd_ps _mm256_cmp_ps _mm256_blendv_ps);
     simd!(Avx2F64: [f64; 4] in __m256d, 6 rows, ["avx2" "fma"], "avx2,fma";

@@ -7,33 +7,41 @@
 
 use super::simd::Simd;
 
-/// Numbers in the widest vector.
-const MAX_LANES: usize = 16;
-
-/// Where the numbers of the left factor lie: row `r` of the tile starts at `rows[r]`; its numbers are in runs of `length` numbers that
-/// begin at `starts` further on and lie `step` apart.
+/// Where the numbers of the left factor lie: those of a row are in runs of `length` numbers that begin at `starts` behind the row's own
+/// place and lie `step` apart.
 #[derive(Clone, Copy)]
 pub(super) struct Left<'a, T> {
-    pub(super) data: &'a [T],
-    pub(super) rows: &'a [usize],
-    pub(super) starts: &'a [usize],
-    pub(super) length: usize,
-    pub(super) step: usize,
+    data: &'a [T],
+    starts: &'a [usize],
+    length: usize,
+    step: usize,
+    /// From a row's place to one behind the last number that is read.
+    reach: usize,
 }
 
-impl<T> Left<'_, T> {
+impl<'a, T> Left<'a, T> {
+    pub(super) fn new(data: &'a [T], starts: &'a [usize], length: usize, step: usize) -> Self {
+        let reach = match starts.iter().max() {
+            Some(last) if length > 0 => last + (length - 1) * step + 1,
+            _ => 0,
+        };
+        Self {
+            data,
+            starts,
+            length,
+            step,
+            reach,
+        }
+    }
+
     fn depth(&self) -> usize {
         self.starts.len() * self.length
     }
+}
 
-    /// One behind the last number that is read.
-    fn end(&self) -> usize {
-        let largest = |places: &[usize]| places.iter().copied().max().unwrap_or(0);
-        if self.depth() == 0 {
-            return 0;
-        }
-        largest(self.rows) + largest(self.starts) + (self.length - 1) * self.step + 1
-    }
+/// Whether each row begins one number behind the one before.
+pub(super) fn are_neighbours(rows: &[usize]) -> bool {
+    rows.iter().zip(rows.iter().skip(1)).all(|(row, next)| row + 1 == *next)
 }
 
 /// How a matrix of `columns` columns is packed: panels of [`Panels::width`] columns, each with its rows one behind the other, the last
@@ -83,15 +91,38 @@ impl Panels {
     }
 }
 
+impl Panels {
+    /// Packs a whole matrix, row by row; as [`Panels::put`].
+    pub(super) fn put_all<S: Simd>(&self, matrix: &[S::Scalar], rows: usize, packed: &mut [S::Scalar]) {
+        if !S::MASKED || self.columns > S::LANES {
+            for (row, numbers) in matrix.chunks_exact(self.columns).enumerate() {
+                self.put(row, rows, numbers, packed);
+            }
+            return;
+        }
+        assert!(S::detected());
+        for (numbers, packed) in matrix.chunks_exact(self.columns).zip(packed.chunks_exact_mut(S::LANES)) {
+            // SAFETY: the processor has the instructions; a row and a vector of the panel are read and written.
+            unsafe {
+                S::call(
+                    #[inline(always)]
+                    || S::store(packed.as_mut_ptr(), S::load_first(numbers.as_ptr(), self.columns)),
+                );
+            }
+        }
+    }
+}
+
 /// `out (+)= left * panel`: at most [`Simd::ROWS`] rows, `columns` columns, rows of the result `stride` apart.
 ///
-/// With `NEIGHBOURS` the rows of the left factor lie beside each other: row `r` starts at `rows[0] + r`, which saves registers.
+/// Row `r` of the left factor has the place `row_places[r]`. With `NEIGHBOURS` the places are beside each other, which saves registers.
 ///
 /// # Panics
 /// If a factor or the result is shorter than what is read or written.
 #[inline]
 pub(super) fn tile<S: Simd, const NEIGHBOURS: bool>(
     left: Left<'_, S::Scalar>,
+    row_places: &[usize],
     panels: Panels,
     panel: &[S::Scalar],
     out: &mut [S::Scalar],
@@ -99,17 +130,10 @@ pub(super) fn tile<S: Simd, const NEIGHBOURS: bool>(
     columns: usize,
     accumulate: bool,
 ) {
-    let rows = left.rows.len();
+    let rows = row_places.len();
     assert!(rows > 0 && rows <= S::ROWS && columns > 0 && columns <= panels.width() && S::detected());
-    assert!(left.end() <= left.data.len());
-    assert!(
-        !NEIGHBOURS
-            || left
-                .rows
-                .iter()
-                .enumerate()
-                .all(|(r, start)| *start == left.rows[0] + r)
-    );
+    assert!(row_places.iter().all(|place| place + left.reach <= left.data.len()));
+    assert!(!NEIGHBOURS || are_neighbours(row_places));
     assert!(panel.len() >= left.depth() * panels.width());
     assert!(out.len() >= (rows - 1) * stride + columns);
     macro_rules! by_rows {
@@ -118,9 +142,9 @@ pub(super) fn tile<S: Simd, const NEIGHBOURS: bool>(
                 $(
                     // SAFETY: the instructions were detected and everything that is read or written lies inside its slice, all of
                     // which was just asserted; the numbers of rows and vectors are those of the arms.
-                    ($rows, 1) => unsafe { sums::<S, $rows, 1, NEIGHBOURS>(left, panel, out, stride, columns, accumulate) },
+                    ($rows, 1) => unsafe { sums::<S, $rows, 1, NEIGHBOURS>(left, row_places, panel, out, stride, columns, accumulate) },
                     // SAFETY: as above.
-                    ($rows, 2) => unsafe { sums::<S, $rows, 2, NEIGHBOURS>(left, panel, out, stride, columns, accumulate) },
+                    ($rows, 2) => unsafe { sums::<S, $rows, 2, NEIGHBOURS>(left, row_places, panel, out, stride, columns, accumulate) },
                 )*
                 _ => unreachable!("asserted above"),
             }
@@ -129,17 +153,36 @@ pub(super) fn tile<S: Simd, const NEIGHBOURS: bool>(
     by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
 }
 
+/// Runs a block for each row and vector of the sums, with their numbers as constants: with an index that the compiler cannot tell before it
+/// has unrolled the loop around it, the sums would be written to memory in every step, at a third of the speed.
+macro_rules! each {
+    ($row:ident, $vector:ident => $body:expr) => {
+        each!(@rows $row, $vector, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13)
+    };
+    (@rows $row:ident, $vector:ident, $body:expr, $($number:literal)*) => {
+        $(if $number < ROWS {
+            #[allow(non_upper_case_globals, reason = "they stand for the variables of a loop")]
+            const $row: usize = $number;
+            each!(@vectors $vector, $body, 0 1);
+        })*
+    };
+    (@vectors $vector:ident, $body:expr, $($number:literal)*) => {
+        $(if $number < VECTORS {
+            #[allow(non_upper_case_globals, reason = "they stand for the variables of a loop")]
+            const $vector: usize = $number;
+            $body
+        })*
+    };
+}
+
 /// [`tile`] for known numbers of rows and vectors.
 ///
 /// # Safety
 /// What [`tile`] asserts.
 #[inline(never)]
-#[allow(
-    clippy::needless_range_loop,
-    reason = "iterators keep the sums from staying in registers"
-)]
 unsafe fn sums<S: Simd, const ROWS: usize, const VECTORS: usize, const NEIGHBOURS: bool>(
     left: Left<'_, S::Scalar>,
+    row_places: &[usize],
     panel: &[S::Scalar],
     out: &mut [S::Scalar],
     stride: usize,
@@ -154,7 +197,7 @@ unsafe fn sums<S: Simd, const ROWS: usize, const VECTORS: usize, const NEIGHBOUR
             || {
                 let mut sum = [[S::zero(); VECTORS]; ROWS];
                 let mut row = [0; ROWS];
-                row.copy_from_slice(left.rows.get_unchecked(..ROWS));
+                row.copy_from_slice(row_places.get_unchecked(..ROWS));
                 let data = left.data.as_ptr();
                 let mut right = panel.as_ptr();
                 for start in left.starts {
@@ -163,50 +206,30 @@ unsafe fn sums<S: Simd, const ROWS: usize, const VECTORS: usize, const NEIGHBOUR
                         at = at.wrapping_add(row[0]);
                     }
                     for _ in 0..left.length {
-                        let mut b = [S::zero(); VECTORS];
-                        for (v, b) in b.iter_mut().enumerate() {
-                            *b = S::load(right.add(v * S::LANES));
-                        }
-                        for r in 0..ROWS {
-                            let a = S::splat(at.add(if NEIGHBOURS { r } else { row[r] }));
-                            for v in 0..VECTORS {
-                                sum[r][v] = S::mul_add(a, b[v], sum[r][v]);
-                            }
-                        }
+                        let b: [S::Vector; VECTORS] = std::array::from_fn(|v| S::load(right.add(v * S::LANES)));
+                        each!(r, v => sum[r][v] =
+                            S::mul_add(S::splat(at.add(if NEIGHBOURS { r } else { row[r] })), b[v], sum[r][v]));
                         // The last step may lead past the data, so it is not an `add`.
                         at = at.wrapping_add(left.step);
                         right = right.wrapping_add(VECTORS * S::LANES);
                     }
                 }
-                // By number, in loops that the compiler unrolls: an index that it cannot tell would keep the sums in memory from the
-                // first step on, at a third of the speed.
-                if columns == VECTORS * S::LANES {
-                    for r in 0..ROWS {
-                        for v in 0..VECTORS {
-                            let to = out.as_mut_ptr().add(r * stride + v * S::LANES);
-                            S::store(
-                                to,
-                                if accumulate {
-                                    S::add(sum[r][v], S::load(to))
-                                } else {
-                                    sum[r][v]
-                                },
-                            );
-                        }
-                    }
-                    return;
-                }
-                let mut parts = [[<S::Scalar as candle_core::WithDType>::from_f64(0.0); 2 * MAX_LANES]; ROWS];
-                for r in 0..ROWS {
-                    for v in 0..VECTORS {
-                        S::store(parts[r].as_mut_ptr().add(v * S::LANES), sum[r][v]);
-                    }
-                }
-                for (r, part) in parts.iter().enumerate() {
-                    let to = &mut out[r * stride..r * stride + columns];
-                    for (to, number) in to.iter_mut().zip(part) {
-                        *to = if accumulate { *to + *number } else { *number };
-                    }
+                let to = out.as_mut_ptr();
+                let whole = columns == VECTORS * S::LANES;
+                if whole && accumulate {
+                    each!(r, v => {
+                        let to = to.add(r * stride + v * S::LANES);
+                        S::store(to, S::add(sum[r][v], S::load(to)));
+                    });
+                } else if whole {
+                    each!(r, v => S::store(to.add(r * stride + v * S::LANES), sum[r][v]));
+                } else {
+                    let count = |v: usize| columns.saturating_sub(v * S::LANES).min(S::LANES);
+                    each!(r, v => {
+                        let (to, count) = (to.wrapping_add(r * stride + v * S::LANES), count(v));
+                        let before = if accumulate { S::load_first(to, count) } else { S::zero() };
+                        S::store_first(to, S::add(sum[r][v], before), count);
+                    });
                 }
             },
         )
@@ -241,20 +264,32 @@ mod tests {
         }
         let mut out: Vec<S::Scalar> = (0..rows * columns).map(|i| number(i + 3)).collect();
         let before = out.clone();
-        let left = Left {
-            data: &data,
-            rows: &places,
-            starts: &starts,
-            length,
-            step,
-        };
+        let left = Left::new(&data, &starts, length, step);
         for panel in 0..panels.count() {
             let part = &packed[panel * depth * panels.width()..];
             let to = &mut out[panel * panels.width()..];
             if neighbours {
-                tile::<S, true>(left, panels, part, to, columns, panels.valid(panel), accumulate);
+                tile::<S, true>(
+                    left,
+                    &places,
+                    panels,
+                    part,
+                    to,
+                    columns,
+                    panels.valid(panel),
+                    accumulate,
+                );
             } else {
-                tile::<S, false>(left, panels, part, to, columns, panels.valid(panel), accumulate);
+                tile::<S, false>(
+                    left,
+                    &places,
+                    panels,
+                    part,
+                    to,
+                    columns,
+                    panels.valid(panel),
+                    accumulate,
+                );
             }
         }
         for r in 0..rows {
@@ -295,16 +330,10 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "left.end()")]
+    #[should_panic(expected = "left.reach")]
     fn what_lies_outside_is_not_read() {
-        let left = Left {
-            data: &[1.0f32; 10],
-            rows: &[0, 5],
-            starts: &[0],
-            length: 6,
-            step: 1,
-        };
+        let left = Left::new(&[1.0f32; 10], &[0], 6, 1);
         let panels = Panels::new::<Plain<f32>>(4);
-        tile::<Plain<f32>, false>(left, panels, &[0.0; 24], &mut [0.0; 8], 4, 4, false);
+        tile::<Plain<f32>, false>(left, &[0, 5], panels, &[0.0; 24], &mut [0.0; 8], 4, 4, false);
     }
 }

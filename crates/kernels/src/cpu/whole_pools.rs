@@ -2,7 +2,7 @@
 
 use candle_core::WithDType;
 
-use super::real::{Real, pairwise, vectorized};
+use super::real::{pairwise, vectorized};
 use super::simd::{Simd, Vectors, with_simd};
 use crate::window::Window;
 
@@ -134,7 +134,10 @@ fn to_winners_with<S: Simd>(
 }
 
 /// The means of one image's pools.
-pub(super) fn means<T: Real>(window: &Window, channels: usize, x: &[T], y: &mut [T]) {
+pub(super) fn means<T: Vectors>(window: &Window, channels: usize, x: &[T], y: &mut [T]) {
+    with_simd!(T, S => if S::<T>::MASKED && channels <= S::<T>::LANES {
+        return means_of_few_channels::<S<T>>(window, channels, x, y);
+    });
     let (taps, starts) = places(window, channels);
     let weight = T::one() / T::from_f64(taps.len() as f64);
     vectorized(
@@ -151,8 +154,33 @@ pub(super) fn means<T: Real>(window: &Window, channels: usize, x: &[T], y: &mut 
     );
 }
 
+/// [`means`] where a pixel is a part of a vector.
+fn means_of_few_channels<S: Simd>(window: &Window, channels: usize, x: &[S::Scalar], y: &mut [S::Scalar]) {
+    let (taps, starts) = places(window, channels);
+    let weight = S::Scalar::from_f64(1.0) / S::Scalar::from_f64(taps.len() as f64);
+    // SAFETY: `with_simd` chose instructions that the processor has. Every pixel is a part of a slice of its length.
+    unsafe {
+        S::call(
+            #[inline(always)]
+            || {
+                for (start, y) in starts.zip(y.chunks_exact_mut(channels)) {
+                    let pixel = |offset: &usize| S::load_first(x[start + offset..][..channels].as_ptr(), channels);
+                    let mut sum = pixel(&taps[0]);
+                    for offset in &taps[1..] {
+                        sum = S::add(sum, pixel(offset));
+                    }
+                    S::store_first(y.as_mut_ptr(), S::mul_add(sum, S::splat(&weight), S::zero()), channels);
+                }
+            },
+        );
+    }
+}
+
 /// Adds the gradients of one image's means to the pixels.
-pub(super) fn spread<T: Real>(window: &Window, channels: usize, dy: &[T], dx: &mut [T]) {
+pub(super) fn spread<T: Vectors>(window: &Window, channels: usize, dy: &[T], dx: &mut [T]) {
+    with_simd!(T, S => if S::<T>::MASKED && channels <= S::<T>::LANES {
+        return spread_to_few_channels::<S<T>>(window, channels, dy, dx);
+    });
     let (taps, starts) = places(window, channels);
     let weight = T::one() / T::from_f64(taps.len() as f64);
     vectorized(
@@ -166,4 +194,26 @@ pub(super) fn spread<T: Real>(window: &Window, channels: usize, dy: &[T], dx: &m
             }
         },
     );
+}
+
+/// [`spread`] where a pixel is a part of a vector.
+fn spread_to_few_channels<S: Simd>(window: &Window, channels: usize, dy: &[S::Scalar], dx: &mut [S::Scalar]) {
+    let (taps, starts) = places(window, channels);
+    let weight = S::Scalar::from_f64(1.0) / S::Scalar::from_f64(taps.len() as f64);
+    // SAFETY: as in `means_of_few_channels`.
+    unsafe {
+        S::call(
+            #[inline(always)]
+            || {
+                for (start, dy) in starts.zip(dy.chunks_exact(channels)) {
+                    // Rounded on its own, as without vectors.
+                    let share = S::mul_add(S::load_first(dy.as_ptr(), channels), S::splat(&weight), S::zero());
+                    for offset in &taps {
+                        let dx = dx[start + offset..][..channels].as_mut_ptr();
+                        S::store_first(dx, S::add(S::load_first(dx, channels), share), channels);
+                    }
+                }
+            },
+        );
+    }
 }

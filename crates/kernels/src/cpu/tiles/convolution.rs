@@ -63,8 +63,9 @@ impl Convolution {
         lines: Lines<'_>,
     ) -> Option<Self> {
         let parts = precision.parts().filter(|_| is_available())?;
-        let used = |count: usize, step: usize| count as f64 / count.next_multiple_of(step) as f64;
-        let share = used(lines.length, DEPTH) * used(columns, EDGE) * lines.share();
+        // A row of less than 16 columns fills neither a tile nor a vector.
+        let used = lines.length as f64 / lines.length.next_multiple_of(DEPTH) as f64;
+        let share = used * lines.share();
         let kernel = T::as_f32(kernel).filter(|_| share >= LEAST_USE[parts - 1])?;
         Some(with_parts!(parts, packed_kernel(kernel, columns, lines.length)))
     }
@@ -180,9 +181,24 @@ fn convolve<const PARTS: usize>(
         }
     }
     for (row, y) in y.chunks_exact_mut(lines.columns * kernel.columns).enumerate() {
-        let sums = scratch.sums[row * lines.width * stride..].chunks_exact(stride);
-        for (y, sums) in y.chunks_exact_mut(kernel.columns).zip(sums) {
-            y.copy_from_slice(&sums[..kernel.columns]);
+        take_columns(&scratch.sums[row * lines.width * stride..], stride, kernel.columns, y);
+    }
+}
+
+/// The first `columns` numbers of each row of a matrix of `stride` columns, as many rows as `to` has.
+fn take_columns(from: &[f32], stride: usize, columns: usize, to: &mut [f32]) {
+    if columns == stride {
+        return to.copy_from_slice(&from[..to.len()]);
+    }
+    for (to, from) in to.chunks_exact_mut(columns).zip(from.chunks_exact(stride)) {
+        let (groups, rest) = to.split_at_mut(columns / EDGE * EDGE);
+        groups.copy_from_slice(&from[..groups.len()]);
+        let last: &[f32; EDGE] = from[groups.len()..].first_chunk().unwrap_or(&[0.0; EDGE]);
+        // A loop of a known length, of which the rest is left out, instead of a call for a few numbers.
+        for (index, number) in last.iter().enumerate() {
+            if let Some(to) = rest.get_mut(index) {
+                *to = *number;
+            }
         }
     }
 }

@@ -38,8 +38,9 @@ impl KernelGradient {
         filters: usize,
     ) -> Option<Self> {
         let parts = precision.parts().filter(|_| is_available())?;
-        let used = |count: usize| count as f64 / count.next_multiple_of(EDGE) as f64;
-        let share = used(lines.channels) * used(filters) * lines.share();
+        // Less than 16 filters fill neither a tile nor a vector.
+        let used = lines.channels as f64 / lines.channels.next_multiple_of(EDGE) as f64;
+        let share = used * lines.share();
         T::as_f32(&[]).filter(|_| share >= LEAST_USE[parts - 1])?;
         let positions = (lines.rows - 1) * lines.width + lines.columns;
         Some(Self {
