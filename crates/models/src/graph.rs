@@ -131,6 +131,16 @@ impl Graph {
             .collect())
     }
 
+    /// Outputs of layers under a mixed-precision policy in its short format, also where the layer left them in a longer one.
+    pub(crate) fn shortened(&self, outputs: &mut [Value]) -> Result<()> {
+        for (&node, output) in self.spec.outputs().iter().zip(outputs) {
+            if let Some(half) = self.steps[node].half.filter(|_| output.tensor.dtype().is_float()) {
+                output.tensor = output.tensor.to_dtype(half)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a layer somewhere inside keeps statistics of the batches that it sees.
     pub(crate) fn keeps_statistics(&self) -> bool {
         self.steps.iter().any(|step| {
@@ -310,14 +320,14 @@ impl Step {
         if matches!(self.joined, Joined::Done) {
             return Ok(inputs);
         }
-        if kernels::tape::is_recording() && !self.is_recorded() {
+        let precision = layers::Precision::of(self, pass);
+        if kernels::tape::is_recording() && !self.is_recorded(precision) {
             return self.run_composed(pass, inputs, mode);
         }
         let mode = self.call.mode(mode, self.node.call);
-        let precision = layers::Precision::of(self, pass);
         let inputs = precision.enter(&self.node.layer, inputs)?;
         let weights = LayerWeights::new(&self.weights, pass.weights).with(precision);
-        let mut outputs = layers::outputs(self, &weights, pass, inputs, mode)?;
+        let mut outputs = precision.scope(|| layers::outputs(self, &weights, pass, inputs, mode))?;
         if let Some(function) = self.after {
             for output in &mut outputs {
                 output.tensor = layers::activation(function, &output.tensor).map_err(|source| Error::Compute {
@@ -337,8 +347,9 @@ impl Step {
     }
 
     /// Whether everything that the call computes is written down by a [`kernels::tape`]. Layers of nested models are asked themselves.
-    fn is_recorded(&self) -> bool {
-        let plain = self.after.is_none() && self.half.is_none() && self.activity.is_none();
+    fn is_recorded(&self, precision: layers::Precision) -> bool {
+        let rounds = matches!(precision, layers::Precision::Half { .. });
+        let plain = self.after.is_none() && !rounds && self.activity.is_none();
         matches!(self.node.layer, Layer::Model(_)) || plain && layers::is_recorded(&self.node.layer, self.trains)
     }
 

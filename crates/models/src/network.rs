@@ -118,7 +118,9 @@ impl Network {
     ///
     /// Under `mixed_bfloat16` and `mixed_float16` weights stay in the network's format and are rounded when they are
     /// used; inputs and outputs of every layer have the short format; gradients arrive in the network's format. On a CPU
-    /// the arithmetic within a layer is that of the network's format, as matrix units accumulate. Normalizations and
+    /// the arithmetic within a layer is that of the network's format, as matrix units accumulate; under `mixed_bfloat16`
+    /// dense layers, convolutions and what lies between them round the factors of products only, forward and backward
+    /// ([`kernels::MatmulPrecision::Medium`]), which is fast where the processor has tiles of bfloat16. Normalizations and
     /// softmax layers sum in the network's format everywhere. Gradients of `float16` need a scaled loss.
     ///
     /// ```
@@ -356,7 +358,11 @@ impl Network {
             device: &self.device,
             activity: Vec::new(),
         };
-        let outputs = self.graph.run(&mut pass, values, mode)?;
+        let mut outputs = self.graph.run(&mut pass, values, mode)?;
+        // A record ends in the format that the kernels compute in.
+        if !kernels::tape::is_recording() {
+            self.graph.shortened(&mut outputs)?;
+        }
         let mut sum: Option<Tensor> = None;
         for penalty in pass.activity {
             let penalty = penalty.to_dtype(self.dtype)?;

@@ -305,7 +305,8 @@ fn train(
         trainer = trainer.callback(checkpoint);
     }
     // After the checkpoint, so that the line of an epoch appears when its file is safe.
-    let history = trainer.callback(&mut watch).fit(network, optimizer, &samples);
+    let trainer = trainer.callback(&mut watch);
+    let history = kernels::threads::awake(|| trainer.fit(network, optimizer, &samples));
     watch.clear();
     let history = history?;
     if history.stopped == StopReason::Callback {

@@ -1,6 +1,7 @@
 //! Mixed precision: weights in one format, computation in a shorter one.
 
 use candle_core::{DType, Tensor};
+use kernels::MatmulPrecision;
 use nn_theory::Layer;
 
 use super::Value;
@@ -12,6 +13,10 @@ use crate::graph::{Pass, Step};
 pub(crate) enum Precision {
     /// Everything in the network's format.
     Full(DType),
+    /// `mixed_bfloat16` on a CPU in layers of fast kernels: everything in `f32`, but for the factors of matrix products and convolutions,
+    /// forward and backward, which are rounded to bfloat16. What lies between two products is a little more exact than in Keras, which
+    /// rounds it.
+    Products,
     /// Inputs, weights and outputs are rounded to `half`. The arithmetic is that of `arithmetic`: the same where the device
     /// has it, the network's format on a CPU, where candle has no half-precision matrix product, and in normalizations
     /// and softmax layers, whose sums Keras computes in float32 too.
@@ -32,6 +37,11 @@ impl Precision {
         match step.half {
             _ if !step.inner.is_empty() => Precision::Inner,
             None => Precision::Full(pass.dtype),
+            Some(DType::BF16)
+                if pass.device.is_cpu() && pass.dtype == DType::F32 && super::is_recorded(layer, step.trains) =>
+            {
+                Precision::Products
+            }
             Some(half) => {
                 let sums = matches!(
                     layer,
@@ -46,6 +56,14 @@ impl Precision {
                 let arithmetic = if sums || pass.device.is_cpu() { pass.dtype } else { half };
                 Precision::Half { half, arithmetic }
             }
+        }
+    }
+
+    /// Calls a function of the layer's kernels.
+    pub(crate) fn scope<R>(self, function: impl FnOnce() -> R) -> R {
+        match self {
+            Precision::Products => MatmulPrecision::Medium.scope(function),
+            _ => function(),
         }
     }
 
@@ -76,6 +94,7 @@ impl Precision {
     pub(crate) fn round(self, x: &Tensor) -> candle_core::Result<Tensor> {
         match self {
             Precision::Full(dtype) => convert(x, dtype),
+            Precision::Products => convert(x, DType::F32),
             Precision::Half { half, arithmetic } => convert(&convert(x, half)?, arithmetic),
             Precision::Inner => Ok(x.clone()),
         }
@@ -85,6 +104,7 @@ impl Precision {
     pub(crate) fn keep(self, x: &Tensor) -> candle_core::Result<Tensor> {
         match self {
             Precision::Full(dtype) | Precision::Half { arithmetic: dtype, .. } => convert(x, dtype),
+            Precision::Products => convert(x, DType::F32),
             Precision::Inner => Ok(x.clone()),
         }
     }
