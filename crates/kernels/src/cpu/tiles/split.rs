@@ -59,7 +59,7 @@ fn interleaved(halves: __m512i) -> __m512i {
 /// Rows and columns of 16 x 16 numbers of 32 bits exchanged.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn transposed(rows: [__m512i; 16]) -> [__m512i; 16] {
+fn transposed(rows: &[__m512i; 16]) -> [__m512i; 16] {
     let zero = _mm512_setzero_si512();
     let (mut a, mut b) = ([zero; 16], [zero; 16]);
     for i in 0..8 {
@@ -244,7 +244,7 @@ unsafe fn pack_rows<const PARTS: usize>(source: Source<'_>, exchanged: bool, to:
         }
     }
     // SAFETY: as above.
-    unsafe { finish::<PARTS>(rows, exchanged, source.lines, to) }
+    unsafe { finish::<PARTS>(&rows, exchanged, source.lines, to) }
 }
 
 /// Writes what is to be exchanged, or zeros to the rows from `written` on.
@@ -253,13 +253,19 @@ unsafe fn pack_rows<const PARTS: usize>(source: Source<'_>, exchanged: bool, to:
 /// As [`pack_block`].
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn finish<const PARTS: usize>(rows: [[__m512i; EDGE]; PARTS], exchanged: bool, written: usize, to: Rows) {
-    for (part, rows) in rows.into_iter().enumerate() {
-        let first = if exchanged { 0 } else { written };
-        let rows = if exchanged { transposed(rows) } else { rows };
-        for (index, row) in rows.into_iter().enumerate().skip(first) {
-            // SAFETY: as the caller promises.
-            unsafe { to.store(part, index, row) }
+unsafe fn finish<const PARTS: usize>(rows: &[[__m512i; EDGE]; PARTS], exchanged: bool, written: usize, to: Rows) {
+    // By reference throughout: arrays of registers that are handed on by value are copied.
+    for (part, rows) in rows.iter().enumerate() {
+        if exchanged {
+            for (index, row) in transposed(rows).iter().enumerate() {
+                // SAFETY: as the caller promises.
+                unsafe { to.store(part, index, *row) }
+            }
+        } else {
+            for index in written..EDGE {
+                // SAFETY: as the caller promises.
+                unsafe { to.store(part, index, _mm512_setzero_si512()) }
+            }
         }
     }
 }
@@ -295,7 +301,7 @@ unsafe fn pack_pairs<const PARTS: usize>(source: Source<'_>, exchanged: bool, to
         }
     }
     // SAFETY: as above.
-    unsafe { finish::<PARTS>(rows, exchanged, pairs, to) }
+    unsafe { finish::<PARTS>(&rows, exchanged, pairs, to) }
 }
 
 /// Splits numbers as they stand: part `p` begins `p * distance` numbers behind the start of `planes`.
