@@ -168,15 +168,14 @@ fn explain_row(node: &Node, last: &Node, depth: usize) -> RowExplanation {
             (
                 weight.name.clone(),
                 Shape::from(shape).to_string(),
-                weight.expression().evaluate().unwrap_or(u64::MAX),
+                weight.count().unwrap_or(u64::MAX),
             )
         })
         .collect();
     let bytes = node.declared.iter().map(|weight| {
         let each = weight.dtype.unwrap_or(node.dtype.variable).bytes();
         weight
-            .expression()
-            .evaluate()
+            .count()
             .and_then(|count| count.checked_mul(each))
             .unwrap_or(u64::MAX)
     });

@@ -77,6 +77,13 @@ impl Weight {
         }
     }
 
+    /// The product of the dimensions as a number; `None` when it leaves 64 bits.
+    pub(crate) fn count(&self) -> Option<u64> {
+        self.dims
+            .iter()
+            .try_fold(1u64, |product, (size, _)| product.checked_mul(*size))
+    }
+
     pub(crate) fn formula(&self) -> Result<Formula, Problem> {
         Formula::new(
             self.expression(),

@@ -1,32 +1,30 @@
 //! Reading the `config` object of one layer key by key.
 
+use super::tree::Object;
 use crate::{error::Problem, keras_json::value::ConfigValue};
 use serde_json::{Map, Value};
 
 /// The keys of one layer's configuration that have not been read yet.
-pub(crate) struct Fields {
-    map: Map<String, Value>,
+pub(crate) struct Fields<'a> {
+    object: Object<'a>,
 }
 
-impl Fields {
-    pub(crate) fn new(map: Map<String, Value>) -> Self {
-        Self { map }
+impl<'a> Fields<'a> {
+    pub(crate) fn new(object: Object<'a>) -> Self {
+        Self { object }
     }
 
     /// The value of a key that must be there.
     pub(crate) fn required<T: ConfigValue>(&mut self, key: &str) -> Result<T, Problem> {
-        let value = self
-            .map
-            .shift_remove(key)
-            .ok_or_else(|| Problem::key(key, "is missing"))?;
-        T::read(&value).map_err(|problem| Problem::key(key, problem))
+        let value = self.object.remove(key).ok_or_else(|| Problem::key(key, "is missing"))?;
+        T::read_json(&value).map_err(|problem| Problem::key(key, problem))
     }
 
     /// The value of a key, or its default when it is missing or null.
     pub(crate) fn optional<T: ConfigValue>(&mut self, key: &str, default: T) -> Result<T, Problem> {
-        match self.map.shift_remove(key) {
+        match self.object.remove(key) {
             None => Ok(default),
-            Some(value) => match T::read(&value) {
+            Some(value) => match T::read_json(&value) {
                 Ok(read) => Ok(read),
                 Err(_) if value.is_null() => Ok(default),
                 Err(problem) => Err(Problem::key(key, problem)),
@@ -36,6 +34,6 @@ impl Fields {
 
     /// The keys that nobody asked for; they are carried through.
     pub(crate) fn rest(self) -> Map<String, Value> {
-        self.map
+        self.object.to_map()
     }
 }

@@ -1,45 +1,60 @@
 //! Functional models: the calls of the layers, found from what each call reads.
 
-use super::{read, value::ConfigValue, value::shown};
+use super::{
+    read,
+    tree::{Json, Object},
+    value::{ConfigValue, shown_json as shown},
+    write,
+};
 use crate::{
     DTypePolicy, Layer, ModelKind, ModelSpec, NamedLayer, Node, Shape,
     error::{Error, Problem, Result},
     model::make_node,
 };
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Output `tensor` of call `call` of a layer, as `keras_history` names it.
-struct Reference {
-    layer: String,
+struct Reference<'a> {
+    layer: Cow<'a, str>,
     call: usize,
     tensor: usize,
     shape: Option<Shape>,
 }
 
 /// One call of a layer that waits for its inputs.
-struct Call {
-    reads: Vec<Reference>,
-    arguments: Value,
+struct Call<'a> {
+    reads: Vec<Reference<'a>>,
+    /// What the call says beyond "these tensors, one after the other".
+    arguments: Option<Value>,
 }
 
-struct Entry {
+struct Entry<'a> {
     name: String,
-    named: NamedLayer,
-    calls: Vec<Call>,
+    /// Moves into the node of the last call.
+    named: Option<NamedLayer>,
+    calls: Vec<Call<'a>>,
 }
 
-pub(super) fn model(name: String, layers: Vec<Value>, config: &mut Map<String, Value>) -> Result<ModelSpec> {
+impl Entry<'_> {
+    fn layer(&self) -> Option<&Layer> {
+        self.named.as_ref().map(|named| &named.layer)
+    }
+}
+
+pub(super) fn model(name: String, layers: Vec<Json<'_>>, config: &mut Object<'_>) -> Result<ModelSpec> {
     let fail = |problem: String| Error::Graph {
         model: name.clone(),
         problem,
     };
-    let mut entries: Vec<Entry> = Vec::with_capacity(layers.len());
+    let mut entries: Vec<Entry<'_>> = Vec::with_capacity(layers.len());
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for (index, mut value) in layers.into_iter().enumerate() {
-        let inbound = value
-            .as_object_mut()
-            .and_then(|object| object.shift_remove("inbound_nodes"));
+        let inbound = match &mut value {
+            Json::Object(object) => object.remove("inbound_nodes"),
+            _ => None,
+        };
         let (mut named, _) = read::layer(value, &name, index)?;
         let Some(layer_name) = named.name.take() else {
             return Err(Problem::key("name", "is missing").at(&format!("layer {index} of {name}"), named.layer.class()));
@@ -57,23 +72,24 @@ pub(super) fn model(name: String, layers: Vec<Value>, config: &mut Map<String, V
         }
         entries.push(Entry {
             name: layer_name,
-            named,
+            named: Some(named),
             calls,
         });
     }
     state_operations(&mut entries, &places);
-    let (nodes, index_of) = resolve(&name, entries, &places)?;
+    let resolved = resolve(&name, entries, &places)?;
 
-    let ends = |config: &mut Map<String, Value>, key: &str| -> Result<(Vec<(usize, usize)>, Value)> {
+    let ends = |config: &mut Object<'_>, key: &str| -> Result<(Vec<(usize, usize)>, Value)> {
         let value = config
-            .shift_remove(key)
+            .remove(key)
             .ok_or_else(|| Problem::key(key, "is missing").at(&name, "Functional"))?;
         let mut found = Vec::new();
         collect_ends(&value, &mut found).map_err(|problem| Problem::key(key, problem).at(&name, "Functional"))?;
         let mut ends = Vec::with_capacity(found.len());
         for (layer, call, tensor) in found {
-            let node = index_of.get(&(layer.clone(), call)).copied();
-            let node = node.filter(|&node: &usize| tensor < nodes[node].output_shapes.len());
+            let place = places.get(layer.as_ref());
+            let node = place.and_then(|&place| resolved.node(place, call));
+            let node = node.filter(|&node| tensor < resolved.nodes[node].output_shapes.len());
             let node = node.ok_or_else(|| {
                 fail(format!(
                     "names ['{layer}', {call}, {tensor}] in '{key}', which does not exist"
@@ -81,7 +97,7 @@ pub(super) fn model(name: String, layers: Vec<Value>, config: &mut Map<String, V
             })?;
             ends.push((node, tensor));
         }
-        Ok((ends, value))
+        Ok((ends, value.to_value()))
     };
     let (inputs, input_structure) = ends(config, "input_layers")?;
     let (outputs, output_structure) = ends(config, "output_layers")?;
@@ -91,14 +107,16 @@ pub(super) fn model(name: String, layers: Vec<Value>, config: &mut Map<String, V
         ));
     }
     // Keras lists the layers in the order of the configuration, each with its first call.
-    let mut rows: Vec<usize> = (0..nodes.len()).filter(|&node| nodes[node].call == 0).collect();
-    rows.sort_by_key(|&node| places[&nodes[node].name]);
+    let rows = resolved.first[..places.len()]
+        .iter()
+        .map(|&call| resolved.node_of[call])
+        .collect();
     ModelSpec {
         name,
         kind: ModelKind::Functional,
         trainable: true,
         dtype: DTypePolicy::default(),
-        nodes,
+        nodes: resolved.nodes,
         rows,
         inputs: inputs.into_iter().map(|end| end.0).collect(),
         output_tensors: outputs.iter().map(|end| end.1).collect(),
@@ -110,8 +128,8 @@ pub(super) fn model(name: String, layers: Vec<Value>, config: &mut Map<String, V
 }
 
 /// The calls in `inbound_nodes`, in Keras 3's form (`args`, `kwargs`) or Keras 2's (lists of `[layer, node, tensor, {}]`).
-fn calls(inbound: Option<Value>, layer: &Layer) -> Result<Vec<Call>, Problem> {
-    let wrong = |found: &Value| {
+fn calls<'a>(inbound: Option<Json<'a>>, layer: &Layer) -> Result<Vec<Call<'a>>, Problem> {
+    let wrong = |found: &Json<'_>| {
         Problem::key(
             "inbound_nodes",
             format!("must be a list of calls, found {}", shown(found)),
@@ -119,27 +137,27 @@ fn calls(inbound: Option<Value>, layer: &Layer) -> Result<Vec<Call>, Problem> {
     };
     let items = match inbound {
         None => Vec::new(),
-        Some(Value::Array(items)) => items,
+        Some(Json::Array(items)) => items,
         Some(other) => return Err(wrong(&other)),
     };
     if items.is_empty() && matches!(layer, Layer::InputLayer(_)) {
         return Ok(vec![Call {
             reads: Vec::new(),
-            arguments: Value::Null,
+            arguments: None,
         }]);
     }
     let mut calls = Vec::with_capacity(items.len());
     for item in items {
         let mut reads = Vec::new();
         match &item {
-            Value::Object(call) => {
+            Json::Object(call) => {
                 for key in ["args", "kwargs"] {
                     if let Some(value) = call.get(key) {
                         collect_tensors(value, &mut reads).map_err(|problem| Problem::key("inbound_nodes", problem))?;
                     }
                 }
             }
-            Value::Array(_) => {
+            Json::Array(_) => {
                 let mut found = Vec::new();
                 collect_ends(&item, &mut found).map_err(|problem| Problem::key("inbound_nodes", problem))?;
                 reads.extend(found.into_iter().map(|(layer, call, tensor)| Reference {
@@ -151,19 +169,21 @@ fn calls(inbound: Option<Value>, layer: &Layer) -> Result<Vec<Call>, Problem> {
             }
             other => return Err(wrong(other)),
         }
-        calls.push(Call { reads, arguments: item });
+        let usual = write::is_usual_call(&item, layer);
+        let arguments = (!usual && !item.is_null()).then(|| item.to_value());
+        calls.push(Call { reads, arguments });
     }
     Ok(calls)
 }
 
 /// Every `__keras_tensor__` in the arguments of a call, in order. JSON is at most 128 levels deep, so recursion is safe.
-fn collect_tensors(value: &Value, found: &mut Vec<Reference>) -> Result<(), String> {
+fn collect_tensors<'a>(value: &Json<'a>, found: &mut Vec<Reference<'a>>) -> Result<(), String> {
     match value {
-        Value::Array(items) => items.iter().try_for_each(|item| collect_tensors(item, found)),
-        Value::Object(object) if object.get("class_name").and_then(Value::as_str) == Some("__keras_tensor__") => {
+        Json::Array(items) => items.iter().try_for_each(|item| collect_tensors(item, found)),
+        Json::Object(object) if object.get("class_name").and_then(Json::as_str) == Some("__keras_tensor__") => {
             let config = object
                 .get("config")
-                .and_then(Value::as_object)
+                .and_then(Json::as_object)
                 .ok_or("holds a tensor without 'config'")?;
             let history = config
                 .get("keras_history")
@@ -174,7 +194,7 @@ fn collect_tensors(value: &Value, found: &mut Vec<Reference>) -> Result<(), Stri
                     shown(history)
                 )
             })?;
-            let shape = config.get("shape").and_then(|shape| Shape::read(shape).ok());
+            let shape = config.get("shape").and_then(|shape| Shape::read_json(shape).ok());
             found.push(Reference {
                 layer,
                 call,
@@ -183,31 +203,31 @@ fn collect_tensors(value: &Value, found: &mut Vec<Reference>) -> Result<(), Stri
             });
             Ok(())
         }
-        Value::Object(object) => object.values().try_for_each(|item| collect_tensors(item, found)),
+        Json::Object(object) => object.values().try_for_each(|item| collect_tensors(item, found)),
         _ => Ok(()),
     }
 }
 
 /// `["dense", 0, 0]`, in Keras 2 also with a fourth element.
-fn reference(value: &Value) -> Option<(String, usize, usize)> {
+fn reference<'a>(value: &Json<'a>) -> Option<(Cow<'a, str>, usize, usize)> {
     let items = value.as_array()?;
     if !(3..=4).contains(&items.len()) {
         return None;
     }
-    let index = |value: &Value| value.as_u64().and_then(|index| usize::try_from(index).ok());
-    Some((items[0].as_str()?.to_owned(), index(&items[1])?, index(&items[2])?))
+    let index = |value: &Json<'_>| value.as_u64().and_then(|index| usize::try_from(index).ok());
+    Some((items[0].to_text()?, index(&items[1])?, index(&items[2])?))
 }
 
 /// Every `[layer, call, output]` in nested lists or objects.
-fn collect_ends(value: &Value, found: &mut Vec<(String, usize, usize)>) -> Result<(), String> {
+fn collect_ends<'a>(value: &Json<'a>, found: &mut Vec<(Cow<'a, str>, usize, usize)>) -> Result<(), String> {
     if let Some(end) = reference(value) {
         found.push(end);
         return Ok(());
     }
     match value {
-        Value::Array(items) => items.iter().try_for_each(|item| collect_ends(item, found)),
-        Value::Object(object) => object.values().try_for_each(|item| collect_ends(item, found)),
-        Value::Null => Ok(()),
+        Json::Array(items) => items.iter().try_for_each(|item| collect_ends(item, found)),
+        Json::Object(object) => object.values().try_for_each(|item| collect_ends(item, found)),
+        Json::Null => Ok(()),
         other => Err(format!(
             "must hold [layer, call, output] entries, found {}",
             shown(other)
@@ -216,15 +236,16 @@ fn collect_ends(value: &Value, found: &mut Vec<(String, usize, usize)>) -> Resul
 }
 
 /// Operations have no rule for their shape here; the tensors that others read from them state it.
-fn state_operations(entries: &mut [Entry], places: &BTreeMap<String, usize>) {
+fn state_operations(entries: &mut [Entry<'_>], places: &BTreeMap<String, usize>) {
     let mut stated: Vec<(usize, usize, Shape)> = Vec::new();
     for reference in entries
         .iter()
         .flat_map(|entry| &entry.calls)
         .flat_map(|call| &call.reads)
     {
-        if let (Some(&place), Some(shape)) = (places.get(&reference.layer), &reference.shape)
-            && matches!(entries[place].named.layer, Layer::Operation(_))
+        if let Some(shape) = &reference.shape
+            && let Some(&place) = places.get(reference.layer.as_ref())
+            && matches!(entries[place].layer(), Some(Layer::Operation(_)))
         {
             stated.push((place, reference.tensor, shape.clone()));
         }
@@ -232,7 +253,7 @@ fn state_operations(entries: &mut [Entry], places: &BTreeMap<String, usize>) {
     stated.sort();
     stated.dedup();
     for (place, tensor, shape) in stated {
-        if let Layer::Operation(operation) = &mut entries[place].named.layer {
+        if let Some(Layer::Operation(operation)) = entries[place].named.as_mut().map(|named| &mut named.layer) {
             // An operation has few outputs; an index beyond them is left to the check of the references.
             if tensor == operation.outputs.len() {
                 operation.outputs.push(shape);
@@ -241,27 +262,50 @@ fn state_operations(entries: &mut [Entry], places: &BTreeMap<String, usize>) {
     }
 }
 
-type Resolved = (Vec<Node>, BTreeMap<(String, usize), usize>);
+/// The nodes of a model, and where the calls of each layer of the configuration are among them.
+struct Resolved {
+    nodes: Vec<Node>,
+    /// Number of the first call of each layer when all calls are counted in the order of the configuration.
+    first: Vec<usize>,
+    /// The node of each call in that order.
+    node_of: Vec<usize>,
+}
+
+impl Resolved {
+    fn node(&self, place: usize, call: usize) -> Option<usize> {
+        let number = self.first[place].checked_add(call)?;
+        (number < self.first[place + 1]).then(|| self.node_of[number])
+    }
+}
 
 /// Makes the nodes, each after everything that it reads (Kahn's algorithm; ties in the order of the configuration).
-fn resolve(name: &str, entries: Vec<Entry>, places: &BTreeMap<String, usize>) -> Result<Resolved> {
+fn resolve(name: &str, mut entries: Vec<Entry<'_>>, places: &BTreeMap<String, usize>) -> Result<Resolved> {
     let fail = |problem: String| Error::Graph {
         model: name.to_owned(),
         problem,
     };
-    let mut waiting: BTreeMap<(usize, usize), usize> = BTreeMap::new();
-    let mut readers: BTreeMap<(usize, usize), Vec<(usize, usize)>> = BTreeMap::new();
+    let mut first = vec![0];
+    let mut place_of = Vec::new();
+    for (place, entry) in entries.iter().enumerate() {
+        place_of.extend(std::iter::repeat_n(place, entry.calls.len()));
+        first.push(place_of.len());
+    }
+    let total = place_of.len();
+    // What each call waits for, and who waits for it.
+    let mut waiting = vec![0usize; total];
+    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); total];
+    let mut sources: Vec<Vec<usize>> = Vec::with_capacity(total);
     for (place, entry) in entries.iter().enumerate() {
         for (index, call) in entry.calls.iter().enumerate() {
-            let mut count = 0;
+            let number = first[place] + index;
+            let mut reads = Vec::with_capacity(call.reads.len());
             for read in &call.reads {
-                let unknown = || {
+                let source = *places.get(read.layer.as_ref()).ok_or_else(|| {
                     fail(format!(
                         "'{}' reads '{}', which is no layer of this model",
                         entry.name, read.layer
                     ))
-                };
-                let source = *places.get(&read.layer).ok_or_else(unknown)?;
+                })?;
                 if read.call >= entries[source].calls.len() {
                     let (reader, layer, call) = (&entry.name, &read.layer, read.call);
                     return Err(fail(format!(
@@ -269,65 +313,58 @@ fn resolve(name: &str, entries: Vec<Entry>, places: &BTreeMap<String, usize>) ->
                         entries[source].calls.len()
                     )));
                 }
-                readers.entry((source, read.call)).or_default().push((place, index));
-                count += 1;
+                reads.push(first[source] + read.call);
             }
-            if index > 0 {
-                readers.entry((place, index - 1)).or_default().push((place, index));
-                count += 1;
+            let previous = (index > 0).then(|| number - 1);
+            for &source in reads.iter().chain(&previous) {
+                readers[source].push(number);
+                waiting[number] += 1;
             }
-            waiting.insert((place, index), count);
+            sources.push(reads);
         }
     }
-    let mut ready: BTreeSet<(usize, usize)> = waiting
-        .iter()
-        .filter(|(_, count)| **count == 0)
-        .map(|(key, _)| *key)
-        .collect();
-    let total = waiting.len();
+    let mut ready: BTreeSet<usize> = (0..total).filter(|&number| waiting[number] == 0).collect();
     let mut nodes: Vec<Node> = Vec::with_capacity(total);
-    let mut index_of: BTreeMap<(String, usize), usize> = BTreeMap::new();
-    let mut first_call: BTreeMap<usize, usize> = BTreeMap::new();
-    while let Some(key) = ready.pop_first() {
-        let (place, index) = key;
-        let entry = &entries[place];
-        let call = &entry.calls[index];
-        // Every source has been made: this call was not ready before.
-        let reads: Vec<(usize, usize)> = call
-            .reads
-            .iter()
-            .filter_map(|read| Some((*index_of.get(&(read.layer.clone(), read.call))?, read.tensor)))
-            .collect();
-        for (read, &(from, tensor)) in call.reads.iter().zip(&reads) {
+    let mut node_of = vec![usize::MAX; total];
+    while let Some(number) = ready.pop_first() {
+        let place = place_of[number];
+        let entry = &mut entries[place];
+        let index = number - first[place];
+        let last = index + 1 == entry.calls.len();
+        let named = if last { entry.named.take() } else { entry.named.clone() };
+        // Only the last call takes the layer away.
+        let Some(named) = named else { continue };
+        let (layer, call) = (entry.name.clone(), &mut entry.calls[index]);
+        let mut reads: Vec<(usize, usize)> = Vec::with_capacity(call.reads.len());
+        for (read, &source) in call.reads.iter().zip(&sources[number]) {
+            // Every source has been made: this call was not ready before.
+            let from = node_of[source];
             let outputs = nodes[from].output_shapes.len();
-            if tensor >= outputs {
+            if read.tensor >= outputs {
                 return Err(fail(format!(
-                    "'{}' reads output {tensor} of '{}', which has {outputs}",
-                    entry.name, read.layer
+                    "'{layer}' reads output {} of '{}', which has {outputs}",
+                    read.tensor, read.layer
                 )));
             }
+            reads.push((from, read.tensor));
         }
-        let first = first_call.get(&place).map(|&node| nodes[node].clone());
-        let mut node = make_node(&nodes, entry.name.clone(), entry.named.clone(), &reads, first.as_ref())?;
+        let shared = (index > 0).then(|| nodes[node_of[first[place]]].clone());
+        let mut node = make_node(&nodes, layer, named, &reads, shared.as_ref())?;
         node.call = index;
-        node.arguments = Some(call.arguments.clone()).filter(|arguments| !arguments.is_null());
-        first_call.entry(place).or_insert(nodes.len());
-        index_of.insert((entry.name.clone(), index), nodes.len());
+        node.arguments = call.arguments.take();
+        node_of[number] = nodes.len();
         nodes.push(node);
-        for reader in readers.get(&key).into_iter().flatten() {
-            if let Some(count) = waiting.get_mut(reader) {
-                *count -= 1;
-                if *count == 0 {
-                    ready.insert(*reader);
-                }
+        for &reader in &readers[number] {
+            waiting[reader] -= 1;
+            if waiting[reader] == 0 {
+                ready.insert(reader);
             }
         }
     }
     if nodes.len() < total {
-        let stuck: BTreeSet<usize> = waiting
-            .iter()
-            .filter(|(_, count)| **count > 0)
-            .map(|(key, _)| key.0)
+        let stuck: BTreeSet<usize> = (0..total)
+            .filter(|&number| waiting[number] > 0)
+            .map(|number| place_of[number])
             .collect();
         let names: Vec<&str> = stuck
             .iter()
@@ -339,5 +376,5 @@ fn resolve(name: &str, entries: Vec<Entry>, places: &BTreeMap<String, usize>) ->
             names.join(", ")
         )));
     }
-    Ok((nodes, index_of))
+    Ok(Resolved { nodes, first, node_of })
 }

@@ -4,19 +4,22 @@
 mod fields;
 mod graph;
 mod read;
+mod tree;
 mod value;
 mod write;
 
 pub(crate) use fields::Fields;
+pub(crate) use tree::Object;
 pub(crate) use value::ConfigValue;
 
 use crate::{ModelSpec, NamedLayer, error::Result};
 use serde_json::Value;
+use tree::Json;
 
 /// The layer inside a wrapper's configuration.
 pub(crate) fn read_layer(value: &Value) -> std::result::Result<NamedLayer, String> {
-    let (layer, _) =
-        read::layer(value.clone(), "the wrapper", 0).map_err(|error| format!("holds a wrong layer: {error}"))?;
+    let (layer, _) = read::layer(Json::from_value(value.clone()), "the wrapper", 0)
+        .map_err(|error| format!("holds a wrong layer: {error}"))?;
     Ok(layer)
 }
 

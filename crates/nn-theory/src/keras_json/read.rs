@@ -1,6 +1,12 @@
 //! From the JSON text to layers and models.
 
-use super::{MAX_CONFIGURATION_BYTES, fields::Fields, graph, value::ConfigValue, value::shown};
+use super::{
+    MAX_CONFIGURATION_BYTES,
+    fields::Fields,
+    graph,
+    tree::{Json, Object},
+    value::{ConfigValue, shown_json as shown},
+};
 use crate::{
     DTypePolicy, InputLayer, Layer, ModelKind, ModelSpec, NamedLayer, NestedModel, Operation, Shape,
     error::{Error, Problem, Result},
@@ -17,10 +23,10 @@ pub(super) fn model(text: &str) -> Result<ModelSpec> {
         );
         return Err(Error::Json { problem });
     }
-    let value: Value = serde_json::from_str(text).map_err(|error| Error::Json {
+    let value: Json<'_> = serde_json::from_str(text).map_err(|error| Error::Json {
         problem: error.to_string(),
     })?;
-    let Value::Object(object) = value else {
+    let Json::Object(object) = value else {
         return Err(Error::Json {
             problem: format!(
                 "expected an object with 'class_name' and 'config', found {}",
@@ -28,7 +34,7 @@ pub(super) fn model(text: &str) -> Result<ModelSpec> {
             ),
         });
     };
-    match object.get("class_name").and_then(Value::as_str) {
+    match object.get("class_name").and_then(Json::as_str) {
         Some("Sequential") => model_of(object, ModelKind::Sequential),
         Some("Functional" | "Model") => model_of(object, ModelKind::Functional),
         Some(class) => Err(Error::Json {
@@ -44,19 +50,17 @@ pub(super) fn model(text: &str) -> Result<ModelSpec> {
 }
 
 /// A text among the keys of an object.
-fn text<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
-    object.get(key).and_then(Value::as_str)
+fn text<'a>(object: &'a Object<'_>, key: &str) -> Option<&'a str> {
+    object.get(key).and_then(Json::as_str)
 }
 
-fn model_of(mut object: Map<String, Value>, kind: ModelKind) -> Result<ModelSpec> {
+fn model_of(mut object: Object<'_>, kind: ModelKind) -> Result<ModelSpec> {
     let class = kind.class();
     let fault = |name: &str, key: &str, problem: String| Problem::key(key, problem).at(name, class);
-    let mut config = match object.shift_remove("config") {
-        Some(Value::Object(config)) => config,
+    let mut config = match object.remove("config") {
+        Some(Json::Object(config)) => config,
         // Keras 2 before 2.2.3: the configuration of a Sequential model is the list of its layers.
-        Some(Value::Array(layers)) if kind == ModelKind::Sequential => {
-            Map::from_iter([("layers".to_owned(), Value::Array(layers))])
-        }
+        Some(Json::Array(layers)) if kind == ModelKind::Sequential => Object::of("layers", Json::Array(layers)),
         Some(other) => {
             return Err(fault(
                 "?",
@@ -66,18 +70,18 @@ fn model_of(mut object: Map<String, Value>, kind: ModelKind) -> Result<ModelSpec
         }
         None => return Err(fault("?", "config", "is missing".to_owned())),
     };
-    let name = match config.shift_remove("name") {
+    let name = match config.remove("name") {
         None => class.to_lowercase(),
-        Some(Value::String(name)) => name,
+        Some(Json::String(name)) => name.into_owned(),
         Some(other) => return Err(fault("?", "name", format!("must be a text, found {}", shown(&other)))),
     };
-    let trainable = match config.shift_remove("trainable") {
-        None | Some(Value::Null) => true,
-        Some(value) => bool::read(&value).map_err(|problem| fault(&name, "trainable", problem))?,
+    let trainable = match config.remove("trainable") {
+        None | Some(Json::Null) => true,
+        Some(value) => bool::read_json(&value).map_err(|problem| fault(&name, "trainable", problem))?,
     };
-    let dtype = policy(config.shift_remove("dtype")).map_err(|problem| problem.at(&name, class))?;
-    let layers = match config.shift_remove("layers") {
-        Some(Value::Array(layers)) => layers,
+    let dtype = policy(config.remove("dtype")).map_err(|problem| problem.at(&name, class))?;
+    let layers = match config.remove("layers") {
+        Some(Json::Array(layers)) => layers,
         Some(other) => {
             return Err(fault(
                 &name,
@@ -93,19 +97,14 @@ fn model_of(mut object: Map<String, Value>, kind: ModelKind) -> Result<ModelSpec
     };
     model.trainable = trainable;
     model.dtype = dtype;
-    model.extra = object;
+    model.extra = object.to_map();
     Ok(model)
 }
 
 /// A Sequential model: its layers one after the other.
-fn stack(
-    name: String,
-    layers: Vec<Value>,
-    config: &mut Map<String, Value>,
-    object: &Map<String, Value>,
-) -> Result<ModelSpec> {
+fn stack(name: String, layers: Vec<Json<'_>>, config: &mut Object<'_>, object: &Object<'_>) -> Result<ModelSpec> {
     let mut builder = ModelSpec::sequential(name.clone());
-    let stated = config.shift_remove("build_input_shape");
+    let stated = config.remove("build_input_shape");
     let stated = stated.or_else(|| {
         object
             .get("build_config")
@@ -118,7 +117,7 @@ fn stack(
             let shape = match (legacy_input, &stated) {
                 (Some(shape), _) => Some(shape),
                 (None, Some(value)) if !value.is_null() => Some(
-                    Shape::read(value)
+                    Shape::read_json(value)
                         .map_err(|problem| Problem::key("build_input_shape", problem).at(&name, "Sequential"))?,
                 ),
                 _ => None,
@@ -133,12 +132,12 @@ fn stack(
 }
 
 /// A dtype policy: a name, or an object with a name.
-fn policy(value: Option<Value>) -> Result<DTypePolicy, Problem> {
+fn policy(value: Option<Json<'_>>) -> Result<DTypePolicy, Problem> {
     let name = match &value {
-        None | Some(Value::Null) => return Ok(DTypePolicy::default()),
-        Some(Value::String(name)) => name,
-        Some(Value::Object(object)) => match object.get("config").and_then(|config| config.get("name")) {
-            Some(Value::String(name)) => name,
+        None | Some(Json::Null) => return Ok(DTypePolicy::default()),
+        Some(Json::String(name)) => name,
+        Some(Json::Object(object)) => match object.get("config").and_then(|config| config.get("name")) {
+            Some(Json::String(name)) => name,
             _ => return Err(Problem::key("dtype", "must name a dtype policy in 'config.name'")),
         },
         Some(other) => {
@@ -157,16 +156,16 @@ fn policy(value: Option<Value>) -> Result<DTypePolicy, Problem> {
 }
 
 /// A layer of a model's list; also the `batch_input_shape` that Keras 2 puts into a first layer.
-pub(super) fn layer(value: Value, model: &str, index: usize) -> Result<(NamedLayer, Option<Shape>)> {
+pub(super) fn layer(value: Json<'_>, model: &str, index: usize) -> Result<(NamedLayer, Option<Shape>)> {
     let place = || format!("layer {index} of {model}");
-    let Value::Object(mut object) = value else {
+    let Json::Object(mut object) = value else {
         return Err(Problem::key("layers", format!("must hold objects, found {}", shown(&value))).at(&place(), "?"));
     };
     let Some(class) = text(&object, "class_name").map(str::to_owned) else {
         return Err(Problem::key("class_name", "is missing or no text").at(&place(), "?"));
     };
-    let outer_name = match object.shift_remove("name") {
-        Some(Value::String(name)) => Some(name),
+    let outer_name = match object.remove("name") {
+        Some(Json::String(name)) => Some(name.into_owned()),
         _ => None,
     };
     if matches!(class.as_str(), "Sequential" | "Functional" | "Model") {
@@ -184,9 +183,9 @@ pub(super) fn layer(value: Value, model: &str, index: usize) -> Result<(NamedLay
             .dtype(dtype);
         return Ok((named, None));
     }
-    object.shift_remove("class_name");
-    let mut config = match object.shift_remove("config") {
-        Some(Value::Object(config)) => config,
+    object.remove("class_name");
+    let mut config = match object.remove("config") {
+        Some(Json::Object(config)) => config,
         found => {
             let name = outer_name.unwrap_or_else(place);
             let problem = found.map_or("is missing".to_owned(), |found| {
@@ -195,9 +194,9 @@ pub(super) fn layer(value: Value, model: &str, index: usize) -> Result<(NamedLay
             return Err(Problem::key("config", problem).at(&name, &class));
         }
     };
-    let name = match config.shift_remove("name") {
-        Some(Value::String(name)) => Some(name),
-        None | Some(Value::Null) => outer_name,
+    let name = match config.remove("name") {
+        Some(Json::String(name)) => Some(name.into_owned()),
+        None | Some(Json::Null) => outer_name,
         Some(other) => {
             return Err(Problem::key("name", format!("must be a text, found {}", shown(&other))).at(&place(), &class));
         }
@@ -212,37 +211,35 @@ pub(super) fn layer(value: Value, model: &str, index: usize) -> Result<(NamedLay
 fn named_layer(
     name: &str,
     class: &str,
-    mut config: Map<String, Value>,
-    object: Map<String, Value>,
+    mut config: Object<'_>,
+    object: Object<'_>,
 ) -> Result<(NamedLayer, Option<Shape>)> {
     let at = |problem: Problem| problem.at(name, class);
-    let trainable = match config.shift_remove("trainable") {
-        None | Some(Value::Null) => true,
-        Some(value) => bool::read(&value).map_err(|problem| at(Problem::key("trainable", problem)))?,
+    let trainable = match config.remove("trainable") {
+        None | Some(Json::Null) => true,
+        Some(value) => bool::read_json(&value).map_err(|problem| at(Problem::key("trainable", problem)))?,
     };
-    let dtype = policy(config.shift_remove("dtype")).map_err(at)?;
+    let dtype = policy(config.remove("dtype")).map_err(at)?;
     // Keras 2 names the shape of an input `batch_input_shape`.
-    let legacy = config
-        .shift_remove("batch_input_shape")
-        .filter(|shape| !shape.is_null());
-    let legacy = legacy.map(|shape| Shape::read(&shape)).transpose();
+    let legacy = config.remove("batch_input_shape").filter(|shape| !shape.is_null());
+    let legacy = legacy.map(|shape| Shape::read_json(&shape)).transpose();
     let legacy = legacy.map_err(|problem| at(Problem::key("batch_input_shape", problem)))?;
     if class == "InputLayer"
         && let Some(shape) = &legacy
     {
-        config.insert("batch_shape".to_owned(), shape.write());
+        config.insert("batch_shape", Json::from_value(shape.write()));
     }
     let module = text(&object, "module").unwrap_or_default();
     if module.contains(".ops") {
         let operation = Operation {
             module: module.to_owned(),
             class: class.to_owned(),
-            config,
+            config: config.to_map(),
             outputs: Vec::new(),
         };
         let carried = Carried {
             config: Map::new(),
-            object,
+            object: object.to_map(),
         };
         return Ok((
             NamedLayer {
@@ -255,10 +252,11 @@ fn named_layer(
     // Keras 2 names the slope of this layer `alpha`.
     if class == "LeakyReLU"
         && !config.contains_key("negative_slope")
-        && let Some(alpha) = config.shift_remove("alpha")
+        && let Some(alpha) = config.remove("alpha")
     {
-        config.insert("negative_slope".to_owned(), alpha);
+        config.insert("negative_slope", alpha);
     }
+    let carried_object = carried_object(object);
     let mut fields = Fields::new(config);
     let unknown = || Error::UnknownClass {
         layer: name.to_owned(),
@@ -268,7 +266,7 @@ fn named_layer(
     let layer = Layer::read(class, &mut fields).ok_or_else(unknown)?.map_err(at)?;
     let carried = Carried {
         config: fields.rest(),
-        object,
+        object: carried_object,
     };
     Ok((
         NamedLayer {
@@ -280,4 +278,18 @@ fn named_layer(
         },
         legacy,
     ))
+}
+
+/// The keys beside a layer's `config` that say more than the writer says anyway.
+fn carried_object(mut object: Object<'_>) -> Map<String, Value> {
+    let usual = |object: &Object<'_>, key: &str, value: Option<&str>| {
+        object
+            .get(key)
+            .is_some_and(|found| found.as_str() == value && (value.is_some() || found.is_null()))
+    };
+    if usual(&object, "module", Some("keras.layers")) && usual(&object, "registered_name", None) {
+        object.remove("module");
+        object.remove("registered_name");
+    }
+    object.to_map()
 }

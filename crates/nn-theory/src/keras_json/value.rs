@@ -1,7 +1,8 @@
 //! How one value of a layer's configuration is read and written.
 
+use super::tree::{Json, Object};
 use crate::{Activation, DataFormat, Initializer, Padding};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A type that a key of a Keras configuration can have.
 ///
@@ -9,6 +10,11 @@ use serde_json::{Value, json};
 pub(crate) trait ConfigValue: Sized {
     fn read(value: &Value) -> Result<Self, String>;
     fn write(&self) -> Value;
+
+    /// The same from the tree of a text that is being read; only types whose values are objects gain from their own.
+    fn read_json(json: &Json<'_>) -> Result<Self, String> {
+        Self::read(&json.to_value())
+    }
 }
 
 /// A value for an error message, cut so that a huge one stays readable.
@@ -22,6 +28,15 @@ pub(crate) fn shown(value: &Value) -> String {
         format!("{}…", text.chars().take(60).collect::<String>())
     } else {
         text
+    }
+}
+
+/// As [`shown`], for a value that is being read.
+pub(crate) fn shown_json(json: &Json<'_>) -> String {
+    match json {
+        Json::Array(items) if items.len() > 8 => format!("a list of {} values", items.len()),
+        Json::Object(_) => "an object".to_owned(),
+        json => shown(&json.to_value()),
     }
 }
 
@@ -194,6 +209,23 @@ impl ConfigValue for Initializer {
 
     fn write(&self) -> Value {
         self.to_keras()
+    }
+
+    /// Every kernel and bias has one, nearly always with nothing set: `{"seed": null, "input_axes": null, ...}`.
+    fn read_json(json: &Json<'_>) -> Result<Self, String> {
+        let unset = |config: &Object<'_>| {
+            config
+                .iter()
+                .all(|(key, value)| value.is_null() && matches!(key, "seed" | "input_axes" | "output_axes"))
+        };
+        let class = json.get("class_name").and_then(Json::as_str);
+        if let (Some(class), Some(config)) = (class, json.get("config").and_then(Json::as_object))
+            && unset(config)
+            && let Some(known) = Self::from_config(class, &Map::new())?
+        {
+            return Ok(known);
+        }
+        Self::read(&json.to_value())
     }
 }
 

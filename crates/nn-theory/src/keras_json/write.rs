@@ -1,5 +1,6 @@
 //! From a model to Keras' JSON.
 
+use super::tree::Json;
 use crate::{
     DTypePolicy, Layer, ModelKind, ModelSpec, NamedLayer, Node, Shape,
     model::{Carried, auto_name},
@@ -185,8 +186,41 @@ fn arguments(model: &ModelSpec, node: &Node) -> Value {
         .zip(node.input_tensors.iter().zip(&node.input_shapes))
         .map(tensor)
         .collect();
-    let separate = tensors.len() == 1 || matches!(node.layer.class(), "MultiHeadAttention" | "GroupQueryAttention");
+    let separate = takes_tensors_apart(&node.layer, tensors.len());
     json!({ "args": if separate { Value::Array(tensors) } else { json!([tensors]) }, "kwargs": {} })
+}
+
+fn takes_tensors_apart(layer: &Layer, tensors: usize) -> bool {
+    tensors == 1 || matches!(layer.class(), "MultiHeadAttention" | "GroupQueryAttention")
+}
+
+/// Whether a call says no more than [`arguments`] writes for its tensors, so that nothing of it has to be kept.
+pub(super) fn is_usual_call(call: &Json<'_>, layer: &Layer) -> bool {
+    let keys = |object: &Json<'_>, expected: &[&str]| {
+        object
+            .as_object()
+            .is_some_and(|object| object.iter().map(|(key, _)| key).eq(expected.iter().copied()))
+    };
+    let is_tensor = |tensor: &Json<'_>| {
+        keys(tensor, &["class_name", "config"])
+            && tensor.get("class_name").and_then(Json::as_str) == Some("__keras_tensor__")
+            && tensor.get("config").is_some_and(|config| {
+                keys(config, &["shape", "dtype", "keras_history"])
+                    && config.get("dtype").and_then(Json::as_str) == Some("float32")
+            })
+    };
+    let args = call.get("args").and_then(Json::as_array).unwrap_or_default();
+    let tensors = match args {
+        [Json::Array(tensors)] if !takes_tensors_apart(layer, tensors.len()) => tensors,
+        tensors if takes_tensors_apart(layer, tensors.len()) => tensors,
+        _ => return false,
+    };
+    let plain = !matches!(layer, Layer::Operation(_) | Layer::Model(_));
+    plain
+        && keys(call, &["args", "kwargs"])
+        && call.get("kwargs").is_some_and(|kwargs| keys(kwargs, &[]))
+        && !tensors.is_empty()
+        && tensors.iter().all(is_tensor)
 }
 
 fn structure(model: &ModelSpec) -> (Value, Value) {

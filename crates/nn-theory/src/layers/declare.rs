@@ -47,7 +47,7 @@ macro_rules! layer {
             }
 
             #[allow(unused_variables, clippy::ptr_arg)]
-            pub(crate) fn read(fields: &mut $crate::keras_json::Fields) -> Result<Self, $crate::error::Problem> {
+            pub(crate) fn read(fields: &mut $crate::keras_json::Fields<'_>) -> Result<Self, $crate::error::Problem> {
                 $(let $required: $rtype = fields.required(stringify!($required))?;)*
                 $(let $optional: $otype = fields.optional(stringify!($optional), $default)?;)*
                 Ok(Self { $($required,)* $($optional,)* })
@@ -112,7 +112,7 @@ macro_rules! layer_list {
             }
 
             /// The layer of this class, read from its configuration; `None` for an unknown class.
-            pub(crate) fn read(class: &str, fields: &mut Fields) -> Option<Result<Self, Problem>> {
+            pub(crate) fn read(class: &str, fields: &mut Fields<'_>) -> Option<Result<Self, Problem>> {
                 match class {
                     $($name::CLASS => Some($name::read(fields).map(Self::$name)),)*
                     _ => None,

@@ -69,7 +69,7 @@ use crate::{
     dtype::DTypePolicy,
     error::{Error, Problem, Result},
     formula::{Expr, Formula},
-    keras_json::Fields,
+    keras_json::{Fields, Object},
     model::Carried,
     weight::Weight,
 };
@@ -251,7 +251,7 @@ impl NamedLayer {
     pub fn option(mut self, key: &str, value: impl Into<Value>) -> Result<Self> {
         let mut config = self.config();
         config.insert(key.to_owned(), value.into());
-        let mut fields = Fields::new(config);
+        let mut fields = Fields::new(Object::from_map(config));
         let class = self.layer.class().to_owned();
         let name = self.name.clone().unwrap_or_else(|| class.clone());
         match Layer::read(&class, &mut fields) {

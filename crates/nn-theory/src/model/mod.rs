@@ -339,11 +339,7 @@ impl ModelSpec {
         for node in self.layers() {
             for weight in &node.declared {
                 let trainable = weight.trainable && node.trainable && self.trainable;
-                counts.add(
-                    weight.expression().evaluate()?,
-                    weight.dtype.unwrap_or(node.dtype.variable),
-                    trainable,
-                )?;
+                counts.add(weight.count()?, weight.dtype.unwrap_or(node.dtype.variable), trainable)?;
             }
         }
         Some(counts)
@@ -457,7 +453,8 @@ pub(crate) fn make_node(
             None => {
                 let declared = layer.spec().weights(&input_shapes)?;
                 for weight in &declared {
-                    weight.formula()?;
+                    let what = || format!("the number of parameters of '{}'", weight.name);
+                    weight.count().ok_or_else(|| Problem::too_large(what()))?;
                 }
                 (declared, layer.parameter_formula(&input_shapes)?)
             }
