@@ -5,7 +5,14 @@
 //! * `valid`: `out = ⌊(n - span) / s⌋ + 1` (0 when the kernel does not fit),
 //! * `same`: `out = ⌈n / s⌉`, with `p = max((out - 1) s + span - n, 0)` zeros added: `⌊p / 2⌋` before and the rest,
 //!   so also the odd one, **after** the values,
-//! * `causal`: `span - 1` zeros before, so that no output looks ahead.
+//! * `causal`: `span - 1` zeros before, so that no output looks ahead,
+//! * any zeros `before` and `after` ([`Axis::output_padded`]): `out = ⌊(n + before + after - span) / s⌋ + 1`, of which the
+//!   three above are cases.
+//!
+//! The transposed convolution runs this backwards: every input value stamps the kernel into the output, `s` apart, which
+//! gives `(n - 1) s + span` values; the padding is cut off its ends and `output_padding` is added behind
+//! ([`Axis::transposed_padded`]), `out = (n - 1) s + span - before - after + output_padding`.
+//! [`ReceptiveField`] follows the windows through several layers; [`Axis::explain`] writes each size as a formula.
 //!
 //! Source: TensorFlow's definition of the padding schemes, which Keras adopts on every backend; Dumoulin and Visin,
 //! *A guide to convolution arithmetic for deep learning*, 2016.
@@ -17,6 +24,12 @@
 //! assert_eq!(axis.output(Padding::Same), Some(14));
 //! assert_eq!(axis.padding(Padding::Same), Some((1, 2))); // one column of zeros on the left, two on the right
 //! ```
+
+mod receptive_field;
+mod retraced;
+
+pub use receptive_field::ReceptiveField;
+pub use retraced::OutputSize;
 
 use std::fmt;
 
@@ -103,6 +116,23 @@ impl Axis {
         }
     }
 
+    /// Number of outputs with `before` and `after` zeros around the values: `⌊(n + before + after - span) / s⌋ + 1`, 0 when
+    /// the kernel does not fit; `None` as for [`Axis::output`].
+    ///
+    /// ```
+    /// use nn_theory::convolution::Axis;
+    /// // PyTorch's Conv2d(kernel_size=7, stride=2, padding=3) on 224 pixels
+    /// let axis = Axis { input: 224, kernel: 7, stride: 2, dilation: 1 };
+    /// assert_eq!(axis.output_padded(3, 3), Some(112));
+    /// ```
+    pub fn output_padded(&self, before: u64, after: u64) -> Option<u64> {
+        let padded = Self {
+            input: self.input.checked_add(before)?.checked_add(after)?,
+            ..*self
+        };
+        padded.output(Padding::Valid)
+    }
+
     /// Zeros added before and after the values.
     pub fn padding(&self, padding: Padding) -> Option<(u64, u64)> {
         match padding {
@@ -123,6 +153,9 @@ impl Axis {
     /// valid `(n - 1) s + span + p`, same `(n - 1) s + span - 2 ⌊span / 2⌋ + p`.
     pub fn transposed_output(&self, padding: Padding, output_padding: Option<u64>) -> Option<u64> {
         let span = self.span()?;
+        if self.stride == 0 || self.dilation == 0 {
+            return None;
+        }
         match (padding, output_padding) {
             (Padding::Valid | Padding::Causal, None) => self
                 .input
@@ -138,5 +171,44 @@ impl Axis {
                     .checked_add(extra)
             }
         }
+    }
+
+    /// Number of outputs of the transposed convolution whose full result loses `before` and `after` values and gains
+    /// `output_padding` behind: `(n - 1) s + span - before - after + output_padding`, the inverse of
+    /// [`Axis::output_padded`]; `None` when that is negative or leaves 64 bits.
+    ///
+    /// ```
+    /// use nn_theory::convolution::Axis;
+    /// // PyTorch's ConvTranspose2d(kernel_size=3, stride=2, padding=1, output_padding=1) on 14 pixels
+    /// let axis = Axis { input: 14, kernel: 3, stride: 2, dilation: 1 };
+    /// assert_eq!(axis.transposed_padded(1, 1, 1), Some(28));
+    /// ```
+    pub fn transposed_padded(&self, before: u64, after: u64, output_padding: u64) -> Option<u64> {
+        if self.stride == 0 || self.dilation == 0 {
+            return None;
+        }
+        self.input
+            .checked_sub(1)?
+            .checked_mul(self.stride)?
+            .checked_add(self.span()?)?
+            .checked_add(output_padding)?
+            .checked_sub(before.checked_add(after)?)
+    }
+
+    /// How many values of the full result `(n - 1) s + span` Keras' transposed convolution cuts off before, and how many
+    /// after; where it is longer than the full result (`output_padding`, or a stride above the span) nothing is cut there.
+    ///
+    /// 'same' cuts in front what a forward convolution of the output would pad there: `⌊p / 2⌋`.
+    pub fn transposed_cut(&self, padding: Padding, output_padding: Option<u64>) -> Option<(u64, u64)> {
+        let output = self.transposed_output(padding, output_padding)?;
+        let full = self.transposed_padded(0, 0, 0)?;
+        let before = match padding {
+            Padding::Same => {
+                let forward = Self { input: output, ..*self };
+                forward.padding(Padding::Same)?.0
+            }
+            Padding::Valid | Padding::Causal => 0,
+        };
+        Some((before, full.saturating_sub(output.checked_add(before)?)))
     }
 }
