@@ -8,7 +8,7 @@ mod tree;
 mod value;
 mod write;
 
-pub(crate) use fields::Fields;
+pub(crate) use fields::{Fields, put};
 pub(crate) use tree::Object;
 pub(crate) use value::ConfigValue;
 

@@ -46,17 +46,18 @@ macro_rules! layer {
                 $crate::NamedLayer::from(self).trainable(trainable)
             }
 
-            #[allow(unused_variables, clippy::ptr_arg)]
+            #[allow(unused_variables, unused_mut, clippy::ptr_arg)]
             pub(crate) fn read(fields: &mut $crate::keras_json::Fields<'_>) -> Result<Self, $crate::error::Problem> {
                 $(let $required: $rtype = fields.required(stringify!($required))?;)*
-                $(let $optional: $otype = fields.optional(stringify!($optional), $default)?;)*
-                Ok(Self { $($required,)* $($optional,)* })
+                let mut layer = Self::new($($required),*);
+                $(fields.optional(stringify!($optional), &mut layer.$optional)?;)*
+                Ok(layer)
             }
 
             #[allow(unused_variables)]
             pub(crate) fn write(&self, config: &mut serde_json::Map<String, serde_json::Value>) {
-                $(config.insert(stringify!($required).to_owned(), $crate::keras_json::ConfigValue::write(&self.$required));)*
-                $(config.insert(stringify!($optional).to_owned(), $crate::keras_json::ConfigValue::write(&self.$optional));)*
+                $($crate::keras_json::put(config, stringify!($required), &self.$required);)*
+                $($crate::keras_json::put(config, stringify!($optional), &self.$optional);)*
             }
         }
 
