@@ -65,6 +65,14 @@ pub enum Error {
         /// What is wrong, with line and column where they are known.
         problem: String,
     },
+    /// The model cannot be drawn.
+    #[error("cannot plot the model '{model}': {problem}")]
+    Plot {
+        /// Name of the model.
+        model: String,
+        /// Why, and what can be drawn instead.
+        problem: String,
+    },
     /// The options of a summary contradict each other or the model.
     #[error("cannot print this summary: {problem}")]
     Summary {

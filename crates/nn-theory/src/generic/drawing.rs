@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Error, Network, Result};
+use crate::plot::escape;
 
 /// Most edges that are drawn; more would be a grey area, and megabytes.
 const MAX_DRAWN_EDGES: usize = 20_000;
@@ -82,11 +83,4 @@ impl Network {
         svg.push_str("</svg>");
         Ok(svg)
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }

@@ -115,7 +115,7 @@ fn within(ranges: &[(u32, u32)], c: char) -> bool {
     ranges.get(at).is_some_and(|range| range.0 <= code)
 }
 
-fn char_width(c: char) -> usize {
+pub(crate) fn char_width(c: char) -> usize {
     match c {
         ' '..='~' => 1,
         c if within(ZERO, c) => 0,

@@ -1,0 +1,28 @@
+//! Draws a Keras configuration as `keras.utils.plot_model` does:
+//! `cargo run -p nn-theory --example keras_plot -- model.config.json [--dot] [shapes] [activations] [dtype] [trainable]
+//! [nested] [anonymous] [LR|TB|BT|RL] > model.svg`.
+
+use nn_theory::{ModelSpec, PlotOptions, RankDir};
+use std::{env, error::Error, fs, io::Write};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    let path = arguments.next().ok_or("give the path of a Keras configuration")?;
+    let model = ModelSpec::from_keras_json(&fs::read_to_string(path)?)?;
+    let (mut options, mut dot) = (PlotOptions::default(), false);
+    for argument in arguments {
+        match argument.as_str() {
+            "--dot" => dot = true,
+            "shapes" => options.show_shapes = true,
+            "activations" => options.show_layer_activations = true,
+            "dtype" => options.show_dtype = true,
+            "trainable" => options.show_trainable = true,
+            "nested" => options.expand_nested = true,
+            "anonymous" => options.show_layer_names = false,
+            name => options.rankdir = RankDir::from_name(name).ok_or_else(|| format!("'{name}' is no option"))?,
+        }
+    }
+    let plot = model.plot(&options)?;
+    let text = if dot { plot.dot() } else { plot.svg()? };
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
