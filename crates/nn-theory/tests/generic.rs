@@ -3,8 +3,8 @@
 use std::cell::Cell;
 
 use nn_theory::generic::{
-    Activation, Error, Mask, Matrix, Network, Rational, Result, Scalar, Way, Weighted, cheapest_affine_order,
-    cheapest_order, lecture_network,
+    Activation, Collapsed, Error, Mask, Matrix, Network, Rational, Result, Scalar, Way, Weighted,
+    cheapest_affine_order, cheapest_order, lecture_network,
 };
 use proptest::prelude::*;
 
@@ -355,5 +355,153 @@ proptest! {
     #[test]
     fn no_text_panics(text in "(layer|name:|[01]| |\n|#|é|f){0,40}") {
         let _ = text.parse::<Network>();
+    }
+}
+
+#[test]
+fn formulas_in_mathml_are_well_formed_and_say_the_same() {
+    let net = lecture_network();
+    let found = net.expansion();
+    // Without its tags the MathML reads as the text does.
+    let text = |mathml: &str| {
+        let mut plain = String::new();
+        let mut open: Vec<&str> = Vec::new();
+        for part in mathml.split('<').skip(1) {
+            let (tag, rest) = part.split_once('>').unwrap();
+            match tag.strip_prefix('/') {
+                Some(name) => assert_eq!(open.pop(), Some(name)),
+                None => open.push(tag.split(' ').next().unwrap()),
+            }
+            plain += rest;
+        }
+        assert!(open.is_empty());
+        plain.replace("&#x2061;", "")
+    };
+    let digits = |text: &str| {
+        let plain = |c: char| match c {
+            '₀'..='₉' => char::from_digit(c as u32 - 0x2080, 10).unwrap(),
+            c => c,
+        };
+        text.replace(' ', "").chars().map(plain).collect::<String>()
+    };
+    assert_eq!(text(&found.mathml.nested), digits(&found.unicode.nested));
+    assert_eq!(
+        found.mathml.expanded.as_deref().map(text),
+        found.unicode.expanded.as_deref().map(digits)
+    );
+    let mixed = ["tanh", "", "", "relu"].map(|name| Activation::named(name).unwrap());
+    let found = net.clone().with_activations(mixed.to_vec()).unwrap().expansion();
+    assert_eq!(
+        found.mathml.expanded.as_deref().map(text),
+        found.unicode.expanded.as_deref().map(digits)
+    );
+    assert_eq!(text(&found.mathml_equation()).matches('=').count(), 2);
+    let formula = net.scalar_formula(2, 3).unwrap();
+    assert!(text(&formula.mathml).starts_with("y2=A4(2,1)A3(1,1)A2(1,1)A1(1,1)x1+"));
+}
+
+#[test]
+fn every_order_of_the_lecture_network() {
+    let table = lecture_network().evaluation_orders(1).unwrap();
+    let cost = |text: &str| {
+        let order = table.all.iter().find(|order| order.text == text).unwrap();
+        (order.dense, order.sparse)
+    };
+    // Layer by layer, and collapsed first, as the table of costs counts them.
+    assert_eq!(cost("A₄(A₃(A₂(A₁X)))"), (64, 52));
+    assert_eq!(cost("(((A₄A₃)A₂)A₁)X"), (134 + 16, 110 + 16));
+    assert_eq!(table.best_sparse.sparse, 52);
+    let deep = Network::new("deep", vec![Mask::dense(3, 3); 40]).unwrap();
+    let table = deep.evaluation_orders(2).unwrap();
+    assert!(table.all.is_empty());
+    assert_eq!(table.best_dense.dense, 40 * 9 * 2);
+    let bent = lecture_network().with_activation(Activation::named("tanh").unwrap());
+    assert!(matches!(bent.evaluation_orders(1), Err(Error::NotLinear { .. })));
+    let wide = Network::new("wide", vec![Mask::dense(256, 256); 16]).unwrap();
+    assert!(matches!(wide.evaluation_orders(1), Err(Error::TooLarge { .. })));
+    assert!(matches!(
+        lecture_network().evaluation_orders(u64::MAX),
+        Err(Error::Overflow { .. })
+    ));
+}
+
+#[test]
+fn conditioning_of_known_matrices() {
+    let net: Network = "layer\n 1 1\n 1 1\n 1 1\nlayer\n 1 1 1\n 1 1 1\n".parse().unwrap();
+    let weights = vec![
+        vec![vec![1.0, 1.0], vec![0.0, 1.0], vec![1.0, 0.0]],
+        vec![vec![1.0, 0.0, 0.0], vec![2.0, 0.0, 0.0]],
+    ];
+    let found = Weighted::new(net, weights, vec![vec![0.0; 3], vec![0.0; 2]])
+        .unwrap()
+        .conditioning()
+        .unwrap();
+    // A1ᵀA1 = [[2, 1], [1, 2]] has the eigenvalues 3 and 1.
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-14 * b.abs();
+    assert!(near(found.layers[0].norm, 3f64.sqrt()) && near(found.layers[0].condition, 3f64.sqrt()));
+    assert_eq!((found.layers[1].rank, found.product.rank), (1, 1));
+    assert!(near(found.layers[1].norm, 5f64.sqrt()) && near(found.product.norm, 10f64.sqrt()));
+    assert!(near(found.cancellation, 1.5f64.sqrt()));
+}
+
+#[test]
+fn fractions_that_leave_the_range_are_rounded_and_say_so() {
+    let chain: Network = "layer\n1\nlayer\n1\n".parse().unwrap();
+    let with = |weight: Rational| {
+        Weighted::new(
+            chain.clone(),
+            vec![vec![vec![weight]]; 2],
+            vec![vec![Rational::from(1)]; 2],
+        )
+        .unwrap()
+    };
+    let exact = with(Rational::new(1, 3).unwrap())
+        .collapse_exactly_or_rounded()
+        .unwrap();
+    assert!(matches!(exact, Collapsed::Exact(map) if map.matrix[0][0].to_string() == "1/9"));
+    let large = with(Rational::new(i128::MAX / 2, 3).unwrap())
+        .collapse_exactly_or_rounded()
+        .unwrap();
+    let Collapsed::Rounded { map, why } = large else {
+        panic!("an exact map beyond 128 bits")
+    };
+    assert!(
+        map.matrix[0][0] > 1e70 && why.contains("leaves the range of 128-bit integers"),
+        "{why}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_best_order_is_the_least_of_all(net in network(), n in 1u64..20) {
+        let table = net.evaluation_orders(n).unwrap();
+        prop_assert_eq!(Some(table.best_dense.dense), table.all.iter().map(|order| order.dense).min());
+        prop_assert_eq!(Some(table.best_sparse.sparse), table.all.iter().map(|order| order.sparse).min());
+        for order in &table.all {
+            prop_assert!(order.sparse <= order.dense, "{}", order.text);
+        }
+    }
+
+    #[test]
+    fn singular_values_keep_the_length_of_the_matrix(net in network(), seed in prop::collection::vec(-9i128..10, 200)) {
+        let mut numbers = seed.into_iter().cycle();
+        let weights = net.masks().iter().map(|mask| (0..mask.rows()).map(|i| {
+            (0..mask.columns()).map(|j| if mask.is_drawn(i, j) { numbers.next().unwrap_or(1) as f64 } else { 0.0 }).collect()
+        }).collect()).collect();
+        let biases = net.masks().iter().map(|mask| vec![0.0; mask.rows()]).collect();
+        let weighted: Weighted<f64> = Weighted::new(net.clone(), weights, biases).unwrap();
+        let found = weighted.conditioning().unwrap();
+        for (layer, matrix) in found.layers.iter().zip(weighted.weights()) {
+            let squares: f64 = matrix.iter().flatten().map(|x| x * x).sum();
+            let values: f64 = layer.singular_values.iter().map(|x| x * x).sum();
+            prop_assert!((squares - values).abs() <= 1e-12 * squares);
+        }
+        prop_assert!(found.product.rank <= net.rank_bound());
+        let exact = weighted.map(|&w| Rational::from(w as i64)).unwrap().collapse().unwrap().rank().unwrap();
+        // Rounding may hide a tiny singular value, never make one.
+        prop_assert!(found.product.rank <= exact);
+        prop_assert!(found.product.norm <= found.norm_bound * (1.0 + 1e-12));
     }
 }

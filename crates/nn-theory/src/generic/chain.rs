@@ -95,7 +95,7 @@ fn cheapest(dims: &[usize], extra_columns: usize) -> Result<(u64, Order)> {
     Ok((cost[0][count - 1], order(&split, 0, count - 1)))
 }
 
-fn order(split: &[Vec<usize>], first: usize, last: usize) -> Order {
+pub(super) fn order(split: &[Vec<usize>], first: usize, last: usize) -> Order {
     if first == last {
         return Order::Factor(first);
     }

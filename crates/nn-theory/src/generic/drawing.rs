@@ -1,5 +1,7 @@
 //! The network as a picture, like the lecture's figure: a column a layer, a line a drawn edge.
 
+mod matrices;
+
 use std::fmt::Write;
 
 use super::{Error, Network, Result};
@@ -19,6 +21,33 @@ impl Network {
     /// # Errors
     /// [`Error::TooLarge`] above 20,000 edges.
     pub fn drawing(&self) -> Result<String> {
+        self.draw(false)
+    }
+
+    /// As [`Network::drawing`], with the zeros of each matrix beside it: a filled square is a drawn edge, an empty one a
+    /// zero; rows and columns are numbered as the neurons are.
+    ///
+    /// ```
+    /// let svg = nn_theory::generic::lecture_network().drawing_with_matrices()?;
+    /// assert_eq!((svg.matches("gn-entry\"").count(), svg.matches("gn-zero\"").count()), (52, 12));
+    /// # Ok::<(), nn_theory::generic::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Network::drawing`], and above 20,000 entries.
+    pub fn drawing_with_matrices(&self) -> Result<String> {
+        let entries = self.totals().entries;
+        if entries > MAX_DRAWN_EDGES {
+            return Err(Error::TooLarge {
+                what: "entries of matrices to draw".to_owned(),
+                limit: MAX_DRAWN_EDGES,
+                found: entries,
+            });
+        }
+        self.draw(true)
+    }
+
+    fn draw(&self, with_matrices: bool) -> Result<String> {
         let edges = self.totals().edges;
         if edges > MAX_DRAWN_EDGES {
             return Err(Error::TooLarge {
@@ -29,7 +58,12 @@ impl Network {
         }
         let widths = self.widths();
         let tallest = widths.iter().copied().max().unwrap_or(1);
-        let (width, height) = (2 * MARGIN + self.depth() * COLUMN, 2 * MARGIN + tallest * ROW);
+        let (network, height) = (2 * MARGIN + self.depth() * COLUMN, 2 * MARGIN + tallest * ROW);
+        let (patterns, width, height) = if with_matrices {
+            matrices::beside(self, network, height)
+        } else {
+            (String::new(), network, height)
+        };
         let place = |layer: usize, index: usize| {
             let top = MARGIN + (tallest - widths[layer]) * ROW / 2 + ROW / 2;
             (MARGIN + layer * COLUMN, top + index * ROW)
@@ -44,10 +78,11 @@ impl Network {
              <style>.gn-edge{{stroke:currentColor;stroke-opacity:.45;stroke-width:1.2}}\
              .gn-input{{fill:#2e7fd1}}.gn-hidden{{fill:#8a63c9}}.gn-output{{fill:#c8641b}}\
              .gn-label{{fill:#fff;text-anchor:middle;dominant-baseline:central}}\
-             .gn-caption{{fill:currentColor;text-anchor:middle}}</style>",
+             .gn-caption{{fill:currentColor;text-anchor:middle}}{}</style>",
             escape(self.name()),
             widths.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
-            self.totals().entries
+            self.totals().entries,
+            if with_matrices { matrices::STYLE } else { "" }
         );
         for (layer, mask) in self.masks().iter().enumerate() {
             for row in 0..mask.rows() {
@@ -80,6 +115,7 @@ impl Network {
                 let _ = write!(svg, "<text class=\"gn-label\" x=\"{x}\" y=\"{y}\">{label}</text>");
             }
         }
+        svg.push_str(&patterns);
         svg.push_str("</svg>");
         Ok(svg)
     }

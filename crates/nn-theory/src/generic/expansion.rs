@@ -32,6 +32,8 @@ pub struct Expansion {
     pub unicode: Notation,
     /// For the page (LaTeX, math mode).
     pub latex: Notation,
+    /// For a page without a typesetter: MathML Core, the children of a `<math>` element.
+    pub mathml: Notation,
     /// Is y one affine map of x, so that the formula is expanded completely?
     pub complete: bool,
     /// Terms of the complete expansion, `depth + 1`.
@@ -40,12 +42,35 @@ pub struct Expansion {
     pub reason: String,
 }
 
+impl Expansion {
+    /// `y = nested = expanded` as a `<math>` element, one line a form.
+    ///
+    /// ```
+    /// let math = nn_theory::generic::lecture_network().expansion().mathml_equation();
+    /// assert!(math.starts_with("<math display=\"block\"><mtable"));
+    /// assert_eq!(math.matches("<mtr>").count(), 2);
+    /// ```
+    pub fn mathml_equation(&self) -> String {
+        let forms = std::iter::once(&self.mathml.nested).chain(&self.mathml.expanded);
+        let row = |(index, form): (usize, &String)| {
+            let left = if index == 0 { "<mi>y</mi>" } else { "" };
+            format!("<mtr><mtd>{left}</mtd><mtd><mo>=</mo></mtd><mtd style=\"text-align:left\">{form}</mtd></mtr>")
+        };
+        let rows: String = forms.enumerate().map(row).collect();
+        format!("<math display=\"block\"><mtable>{rows}</mtable></math>")
+    }
+}
+
 /// How to write a formula.
 struct Style {
     symbol: fn(char, usize) -> String,
     function: fn(&str) -> String,
     open: &'static str,
     close: &'static str,
+    x: &'static str,
+    plus: &'static str,
+    /// Between factors that would read as one.
+    gap: &'static str,
 }
 
 const UNICODE: Style = Style {
@@ -53,6 +78,9 @@ const UNICODE: Style = Style {
     function: str::to_owned,
     open: "(",
     close: ")",
+    x: "x",
+    plus: " + ",
+    gap: " ",
 };
 
 const LATEX: Style = Style {
@@ -64,6 +92,20 @@ const LATEX: Style = Style {
     },
     open: r"\left(",
     close: r"\right)",
+    x: "x",
+    plus: " + ",
+    gap: " ",
+};
+
+const MATHML: Style = Style {
+    symbol: |letter, k| format!("<msub><mi>{letter}</mi><mn>{k}</mn></msub>"),
+    // U+2061 says that a function is applied; names are identifiers, which need no escaping.
+    function: |name| format!("<mi>{name}</mi><mo>&#x2061;</mo>"),
+    open: "<mrow><mo>(</mo>",
+    close: "<mo>)</mo></mrow>",
+    x: "<mi>x</mi>",
+    plus: "<mo>+</mo>",
+    gap: "",
 };
 
 impl Network {
@@ -96,7 +138,7 @@ impl Network {
             nested: self.nested(style),
             expanded: self.expanded(style),
         };
-        let (unicode, latex) = (notation(&UNICODE), notation(&LATEX));
+        let (unicode, latex, mathml) = (notation(&UNICODE), notation(&LATEX), notation(&MATHML));
         // A function after the last layer leaves an affine map inside, but y is not affine in x.
         let reason = match first {
             None => {
@@ -119,6 +161,7 @@ impl Network {
         Expansion {
             unicode,
             latex,
+            mathml,
             complete,
             terms: complete.then_some(self.depth() + 1),
             reason,
@@ -126,23 +169,23 @@ impl Network {
     }
 
     fn nested(&self, style: &Style) -> String {
-        let mut inner = "x".to_owned();
+        let mut inner = style.x.to_owned();
         let mut atomic = true;
         for (index, activation) in self.activations().iter().enumerate() {
             let (a, b) = ((style.symbol)('A', index + 1), (style.symbol)('b', index + 1));
-            let open = if atomic && index > 0 { " " } else { "" };
+            let open = if atomic && index > 0 { style.gap } else { "" };
             let argument = if atomic {
                 format!("{open}{inner}")
             } else {
                 format!("{}{inner}{}", style.open, style.close)
             };
-            (inner, atomic) = wrap(style, activation, format!("{a}{argument} + {b}"));
+            (inner, atomic) = wrap(style, activation, format!("{a}{argument}{}{b}", style.plus));
         }
         inner
     }
 
     fn expanded(&self, style: &Style) -> Option<String> {
-        let mut inner = "x".to_owned();
+        let mut inner = style.x.to_owned();
         let mut first = 1;
         let mut merged = false;
         for (index, activation) in self.activations().iter().enumerate() {
@@ -157,10 +200,10 @@ impl Network {
                     .map(|k| (style.symbol)('A', k))
                     .collect::<String>()
             };
-            let mut terms = vec![format!("{} {inner}", product(first - 1))];
-            terms.extend((first..last).map(|k| format!("{} {}", product(k), (style.symbol)('b', k))));
+            let mut terms = vec![format!("{}{}{inner}", product(first - 1), style.gap)];
+            terms.extend((first..last).map(|k| format!("{}{}{}", product(k), style.gap, (style.symbol)('b', k))));
             terms.push((style.symbol)('b', last));
-            inner = wrap(style, activation, terms.join(" + ")).0;
+            inner = wrap(style, activation, terms.join(style.plus)).0;
             first = last + 1;
         }
         merged.then_some(inner)

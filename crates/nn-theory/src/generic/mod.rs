@@ -3,8 +3,9 @@
 //! A [`Network`] is a list of [`Mask`]s (row = neuron of the next layer, column = neuron of the previous one), read
 //! from a small text form or built in Rust. From it are derived shapes and sparsity ([`Network::matrices`]), dead
 //! neurons and components ([`Network::liveness`]), paths ([`Network::path_counts`]), formulas
-//! ([`Network::expansion`]), the collapsed map ([`Weighted::collapse`]), costs ([`Network::cost_table`]), the answer
-//! in words ([`Network::verdict`]) and a drawing ([`Network::drawing`]).
+//! ([`Network::expansion`]), the collapsed map ([`Weighted::collapse`]) and its conditioning
+//! ([`Weighted::conditioning`]), costs ([`Network::cost_table`], [`Network::evaluation_orders`]), the answer in words
+//! ([`Network::verdict`]) and drawings ([`Network::drawing`], [`Network::drawing_with_matrices`]).
 //!
 //! Not for networks of Keras layers: these are a `ModelSpec`.
 //!
@@ -23,6 +24,7 @@
 
 mod affine;
 mod chain;
+mod conditioning;
 mod cost;
 mod drawing;
 mod error;
@@ -30,6 +32,7 @@ mod expansion;
 mod liveness;
 mod mask;
 mod network;
+mod orders;
 mod paths;
 mod scalar;
 mod text;
@@ -37,12 +40,14 @@ mod verdict;
 
 pub use affine::{AffineMap, Matrix, Weighted};
 pub use chain::{Order, cheapest_affine_order, cheapest_order};
+pub use conditioning::{Collapsed, Conditioning, ProductConditioning};
 pub use cost::{BreakEven, Cost, CostRow, CostTable, Way};
 pub use error::{Error, Result};
 pub use expansion::{Expansion, Notation};
 pub use liveness::{Liveness, Neuron};
 pub use mask::{Mask, SEVERAL};
 pub use network::{Activation, MAX_DEPTH, MAX_ENTRIES, MAX_WIDTH, MatrixFacts, Network, Totals};
+pub use orders::{EvaluationOrder, OrderTable};
 pub use paths::{PathCounts, ScalarFormula};
 pub use scalar::{Rational, Scalar};
 pub use verdict::Verdict;

@@ -57,6 +57,8 @@ pub struct ScalarFormula {
     pub unicode: String,
     /// For the page.
     pub latex: String,
+    /// For a page without a typesetter: the children of a `<math>` element.
+    pub mathml: String,
     /// Monomials written.
     pub written: usize,
 }
@@ -129,33 +131,42 @@ impl Network {
             let reached = self.reached_from(start);
             self.collect_paths(start, limit, &reached, &mut vec![row], &mut paths);
         }
-        let (mut unicode, mut latex) = (Vec::new(), Vec::new());
+        let (mut unicode, mut latex, mut mathml) = (Vec::new(), Vec::new(), Vec::new());
         for path in &paths {
-            let (mut text, mut tex) = (Vec::new(), Vec::new());
+            let (mut text, mut tex, mut math) = (Vec::new(), Vec::new(), String::new());
             for (step, edge) in path.windows(2).enumerate() {
                 let (k, i, j) = (self.depth() - step, edge[0] + 1, edge[1] + 1);
                 text.push(format!("A{}[{i},{j}]", subscript(k)));
                 tex.push(format!("A_{{{k}}}^{{({i},{j})}}"));
+                math += &entry("A", k, &format!("<mn>{i}</mn><mo>,</mo><mn>{j}</mn>"));
             }
             let (layer, tail) = (self.depth() + 1 - path.len(), path[path.len() - 1] + 1);
             if layer == 0 {
                 text.push(format!("x{}", subscript(tail)));
                 tex.push(format!("x_{{{tail}}}"));
+                math += &format!("<msub><mi>x</mi><mn>{tail}</mn></msub>");
             } else {
                 text.push(format!("b{}[{tail}]", subscript(layer)));
                 tex.push(format!("b_{{{layer}}}^{{({tail})}}"));
+                math += &entry("b", layer, &format!("<mn>{tail}</mn>"));
             }
             unicode.push(text.join("·"));
             latex.push(tex.join(r" \, "));
+            mathml.push(format!("<mrow>{math}</mrow>"));
         }
         let left = total - paths.len() as u128;
         if left > 0 {
             unicode.push(format!("… ({left} more)"));
             latex.push(r"\cdots".to_owned());
+            mathml.push("<mo>⋯</mo>".to_owned());
         }
         Ok(ScalarFormula {
             unicode: format!("y{} = {}", subscript(output), unicode.join(" + ")),
             latex: format!("y_{{{output}}} = {}", latex.join(" + ")),
+            mathml: format!(
+                "<msub><mi>y</mi><mn>{output}</mn></msub><mo>=</mo>{}",
+                mathml.join("<mo>+</mo>")
+            ),
             written: paths.len(),
         })
     }
@@ -188,6 +199,11 @@ impl Network {
             path.pop();
         }
     }
+}
+
+/// An entry of a matrix or bias in MathML.
+fn entry(letter: &str, layer: usize, indices: &str) -> String {
+    format!("<msubsup><mi>{letter}</mi><mn>{layer}</mn><mrow><mo>(</mo>{indices}<mo>)</mo></mrow></msubsup>")
 }
 
 fn row_times(row: &[u128], mask: &Mask) -> Result<Vec<u128>> {
