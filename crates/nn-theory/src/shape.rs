@@ -11,7 +11,8 @@ use std::fmt;
 /// assert_eq!(shape.to_string(), "(None, 28, 28, 1)");
 /// assert_eq!(Shape::from([Some(4)]).to_string(), "(4,)");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, serde::Serialize)]
+#[serde(transparent)]
 pub struct Shape(pub Vec<Option<u64>>);
 
 impl Shape {

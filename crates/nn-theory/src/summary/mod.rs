@@ -5,8 +5,8 @@ mod text;
 
 use crate::{Error, Layer, ModelKind, ModelSpec, Node, Result, Shape, formula::with_separators, model::depths};
 use table::{Alignment, Column, Table};
-pub(crate) use text::char_width;
 pub use text::memory_size;
+pub(crate) use text::{cell_width, char_width};
 
 /// The arguments of Keras' `model.summary()`, the width of the console it prints to, and what only a running model
 /// knows.

@@ -125,7 +125,7 @@ pub(crate) fn char_width(c: char) -> usize {
 }
 
 /// Cells that a text occupies in a terminal.
-pub(super) fn cell_width(text: &str) -> usize {
+pub(crate) fn cell_width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }
 
