@@ -10,5 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => LECTURE_NETWORK.to_owned(),
     };
     let network: Network = text.parse()?;
-    Ok(std::io::stdout().lock().write_all(network.drawing_with_matrices()?.as_bytes())?)
+    Ok(std::io::stdout()
+        .lock()
+        .write_all(network.drawing_with_matrices()?.as_bytes())?)
 }

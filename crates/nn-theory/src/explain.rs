@@ -187,7 +187,7 @@ fn explain_row(node: &Node, last: &Node, depth: usize) -> RowExplanation {
         shape_meaning: shape_meaning(
             &last.output_shape,
             last.is_built() && !last.output_shapes.is_empty(),
-            format_of(&node.layer),
+            format_of(last),
         ),
         formula: formula.to_string(),
         symbols: formula.symbols(),
@@ -207,12 +207,9 @@ fn explain_row(node: &Node, last: &Node, depth: usize) -> RowExplanation {
     }
 }
 
-fn format_of(layer: &Layer) -> DataFormat {
-    match layer {
-        Layer::Conv2D(layer) => layer.data_format,
-        Layer::MaxPooling2D(layer) => layer.data_format,
-        Layer::AveragePooling2D(layer) => layer.data_format,
-        Layer::ZeroPadding2D(layer) => layer.data_format,
+fn format_of(node: &Node) -> DataFormat {
+    match node.config().get("data_format").and_then(serde_json::Value::as_str) {
+        Some("channels_first") => DataFormat::ChannelsFirst,
         _ => DataFormat::ChannelsLast,
     }
 }
@@ -272,11 +269,23 @@ pub(crate) fn shape_meaning(shape: &Shape, known: bool, format: DataFormat) -> S
     let sample = match (shape.sample(), format) {
         ([], _) => "one number each".to_owned(),
         ([values], _) => format!("{} values each", size(values)),
-        ([steps, values], _) => format!("each a sequence of {} steps of {} values", size(steps), size(values)),
+        ([steps, values], DataFormat::ChannelsLast) | ([values, steps], DataFormat::ChannelsFirst) => {
+            format!("each a sequence of {} steps of {} values", size(steps), size(values))
+        }
         ([height, width, channels], DataFormat::ChannelsLast)
         | ([channels, height, width], DataFormat::ChannelsFirst) => {
             format!(
                 "each an image of {} rows, {} columns and {} channels",
+                size(height),
+                size(width),
+                size(channels)
+            )
+        }
+        ([depth, height, width, channels], DataFormat::ChannelsLast)
+        | ([channels, depth, height, width], DataFormat::ChannelsFirst) => {
+            format!(
+                "each a volume of {} slices of {} rows and {} columns, with {} channels",
+                size(depth),
                 size(height),
                 size(width),
                 size(channels)

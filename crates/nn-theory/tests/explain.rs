@@ -170,3 +170,27 @@ fn a_shared_model_counts_once() -> Result<(), Error> {
     assert_eq!(again.summary(&SummaryOptions::lecture())?, summary);
     Ok(())
 }
+
+#[test]
+fn shapes_are_put_into_words_in_both_data_formats() -> Result<(), Error> {
+    use nn_theory::{Conv1D, Conv3D, DataFormat};
+    let first = DataFormat::ChannelsFirst;
+    let says = |model: ModelSpec, what: &str| {
+        let row = &model.explain()[0];
+        assert!(row.shape_meaning.ends_with(what), "{}", row.shape_meaning);
+    };
+    let sequence = "each a sequence of 9 steps of 5 values.";
+    let stack = |input: &[u64], layer: NamedLayer| ModelSpec::sequential("m").input(input).layer(layer).build();
+    says(stack(&[10, 2], Conv1D::new(5, [2]).into())?, sequence);
+    says(
+        stack(&[2, 10], Conv1D::new(5, [2]).data_format(first).into())?,
+        sequence,
+    );
+    let volume = "each a volume of 3 slices of 4 rows and 5 columns, with 7 channels.";
+    says(stack(&[3, 4, 5, 2], Conv3D::new(7, [1, 1, 1]).into())?, volume);
+    says(
+        stack(&[2, 3, 4, 5], Conv3D::new(7, [1, 1, 1]).data_format(first).into())?,
+        volume,
+    );
+    Ok(())
+}
