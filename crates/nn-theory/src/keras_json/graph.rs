@@ -1,7 +1,7 @@
 //! Functional models: the calls of the layers, found from what each call reads.
 
 use super::{
-    read,
+    read::Draft,
     tree::{Json, Object},
     value::{ConfigValue, shown_json as shown},
     write,
@@ -24,7 +24,7 @@ struct Reference<'a> {
 }
 
 /// One call of a layer that waits for its inputs.
-struct Call<'a> {
+pub(super) struct Call<'a> {
     reads: Vec<Reference<'a>>,
     /// What the call says beyond "these tensors, one after the other".
     arguments: Option<Value>,
@@ -43,23 +43,21 @@ impl Entry<'_> {
     }
 }
 
-pub(super) fn model(name: String, layers: Vec<Json<'_>>, config: &mut Object<'_>) -> Result<ModelSpec> {
+pub(super) fn model(name: String, layers: Vec<Draft<'_>>, config: &mut Object<'_>) -> Result<ModelSpec> {
     let fail = |problem: String| Error::Graph {
         model: name.clone(),
         problem,
     };
     let mut entries: Vec<Entry<'_>> = Vec::with_capacity(layers.len());
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for (index, mut value) in layers.into_iter().enumerate() {
-        let inbound = match &mut value {
-            Json::Object(object) => object.remove("inbound_nodes"),
-            _ => None,
-        };
-        let (mut named, _) = read::layer(value, &name, index)?;
+    for (index, layer) in layers.into_iter().enumerate() {
+        let (mut named, _) = layer.read?;
         let Some(layer_name) = named.name.take() else {
             return Err(Problem::key("name", "is missing").at(&format!("layer {index} of {name}"), named.layer.class()));
         };
-        let calls = calls(inbound, &named.layer).map_err(|problem| problem.at(&layer_name, named.layer.class()))?;
+        let calls = layer
+            .calls
+            .map_err(|problem| problem.at(&layer_name, named.layer.class()))?;
         if calls.is_empty() {
             return Err(fail(format!(
                 "never calls its layer '{layer_name}'; the key 'inbound_nodes' is missing or empty"
@@ -128,7 +126,7 @@ pub(super) fn model(name: String, layers: Vec<Json<'_>>, config: &mut Object<'_>
 }
 
 /// The calls in `inbound_nodes`, in Keras 3's form (`args`, `kwargs`) or Keras 2's (lists of `[layer, node, tensor, {}]`).
-fn calls<'a>(inbound: Option<Json<'a>>, layer: &Layer) -> Result<Vec<Call<'a>>, Problem> {
+pub(super) fn calls<'a>(inbound: Option<Json<'a>>, layer: &Layer) -> Result<Vec<Call<'a>>, Problem> {
     let wrong = |found: &Json<'_>| {
         Problem::key(
             "inbound_nodes",

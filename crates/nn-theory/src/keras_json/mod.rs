@@ -1,6 +1,7 @@
 //! Keras' JSON configurations: what `model.to_json()` writes, the `config.json` of a `.keras` archive and the
 //! `model_config` of legacy HDF5 files.
 
+mod document;
 mod fields;
 mod graph;
 mod read;

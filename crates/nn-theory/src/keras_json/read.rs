@@ -2,6 +2,7 @@
 
 use super::{
     MAX_CONFIGURATION_BYTES,
+    document::Document,
     fields::Fields,
     graph,
     tree::{Json, Object},
@@ -23,9 +24,10 @@ pub(super) fn model(text: &str) -> Result<ModelSpec> {
         );
         return Err(Error::Json { problem });
     }
-    let value: Json<'_> = serde_json::from_str(text).map_err(|error| Error::Json {
+    let document: Document<'_> = serde_json::from_str(text).map_err(|error| Error::Json {
         problem: error.to_string(),
     })?;
+    let (value, layers) = (document.value, document.layers);
     let Json::Object(object) = value else {
         return Err(Error::Json {
             problem: format!(
@@ -35,8 +37,8 @@ pub(super) fn model(text: &str) -> Result<ModelSpec> {
         });
     };
     match object.get("class_name").and_then(Json::as_str) {
-        Some("Sequential") => model_of(object, ModelKind::Sequential),
-        Some("Functional" | "Model") => model_of(object, ModelKind::Functional),
+        Some("Sequential") => model_of(object, layers, ModelKind::Sequential),
+        Some("Functional" | "Model") => model_of(object, layers, ModelKind::Functional),
         Some(class) => Err(Error::Json {
             problem: format!(
                 "its class is '{class}'; only 'Sequential' and 'Functional' models describe their layers (the graph of a \
@@ -54,7 +56,8 @@ fn text<'a>(object: &'a Object<'_>, key: &str) -> Option<&'a str> {
     object.get(key).and_then(Json::as_str)
 }
 
-fn model_of(mut object: Object<'_>, kind: ModelKind) -> Result<ModelSpec> {
+/// `layers` are those of the outermost model, which were read with the text.
+fn model_of<'a>(mut object: Object<'a>, layers: Option<Vec<Draft<'a>>>, kind: ModelKind) -> Result<ModelSpec> {
     let class = kind.class();
     let fault = |name: &str, key: &str, problem: String| Problem::key(key, problem).at(name, class);
     let mut config = match object.remove("config") {
@@ -80,16 +83,20 @@ fn model_of(mut object: Object<'_>, kind: ModelKind) -> Result<ModelSpec> {
         Some(value) => bool::read_json(&value).map_err(|problem| fault(&name, "trainable", problem))?,
     };
     let dtype = policy(config.remove("dtype")).map_err(|problem| problem.at(&name, class))?;
-    let layers = match config.remove("layers") {
-        Some(Json::Array(layers)) => layers,
-        Some(other) => {
+    let layers = match (config.remove("layers"), layers) {
+        (Some(_), Some(layers)) => layers,
+        (Some(Json::Array(layers)), None) => {
+            let layers = layers.into_iter().enumerate();
+            layers.map(|(index, layer)| draft(layer, &name, index)).collect()
+        }
+        (Some(other), None) => {
             return Err(fault(
                 &name,
                 "layers",
                 format!("must be a list, found {}", shown(&other)),
             ));
         }
-        None => return Err(fault(&name, "layers", "is missing".to_owned())),
+        (None, _) => return Err(fault(&name, "layers", "is missing".to_owned())),
     };
     let mut model = match kind {
         ModelKind::Sequential => stack(name, layers, &mut config, &object)?,
@@ -102,7 +109,7 @@ fn model_of(mut object: Object<'_>, kind: ModelKind) -> Result<ModelSpec> {
 }
 
 /// A Sequential model: its layers one after the other.
-fn stack(name: String, layers: Vec<Json<'_>>, config: &mut Object<'_>, object: &Object<'_>) -> Result<ModelSpec> {
+fn stack(name: String, layers: Vec<Draft<'_>>, config: &mut Object<'_>, object: &Object<'_>) -> Result<ModelSpec> {
     let mut builder = ModelSpec::sequential(name.clone());
     let stated = config.remove("build_input_shape");
     let stated = stated.or_else(|| {
@@ -111,8 +118,8 @@ fn stack(name: String, layers: Vec<Json<'_>>, config: &mut Object<'_>, object: &
             .and_then(|build| build.get("input_shape"))
             .cloned()
     });
-    for (index, value) in layers.into_iter().enumerate() {
-        let (named, legacy_input) = layer(value, &name, index)?;
+    for (index, layer) in layers.into_iter().enumerate() {
+        let (named, legacy_input) = layer.read?;
         if index == 0 && !matches!(named.layer, Layer::InputLayer(_)) {
             let shape = match (legacy_input, &stated) {
                 (Some(shape), _) => Some(shape),
@@ -155,6 +162,25 @@ fn policy(value: Option<Json<'_>>) -> Result<DTypePolicy, Problem> {
     })
 }
 
+/// A layer of a model's list with its calls; the model decides whether it needs them, and reports what is wrong in order.
+pub(super) struct Draft<'a> {
+    pub(super) read: Result<(NamedLayer, Option<Shape>)>,
+    pub(super) calls: Result<Vec<graph::Call<'a>>, Problem>,
+}
+
+pub(super) fn draft<'a>(mut value: Json<'a>, model: &str, index: usize) -> Draft<'a> {
+    let inbound = match &mut value {
+        Json::Object(object) => object.remove("inbound_nodes"),
+        _ => None,
+    };
+    let read = layer(value, model, index);
+    let calls = match &read {
+        Ok((named, _)) => graph::calls(inbound, &named.layer),
+        Err(_) => Ok(Vec::new()),
+    };
+    Draft { read, calls }
+}
+
 /// A layer of a model's list; also the `batch_input_shape` that Keras 2 puts into a first layer.
 pub(super) fn layer(value: Json<'_>, model: &str, index: usize) -> Result<(NamedLayer, Option<Shape>)> {
     let place = || format!("layer {index} of {model}");
@@ -174,7 +200,7 @@ pub(super) fn layer(value: Json<'_>, model: &str, index: usize) -> Result<(Named
         } else {
             ModelKind::Functional
         };
-        let inner = model_of(object, kind)?;
+        let inner = model_of(object, None, kind)?;
         let (name, trainable, dtype) = (inner.name().to_owned(), inner.trainable(), inner.dtype);
         let layer = Layer::Model(NestedModel { model: Arc::new(inner) });
         let named = NamedLayer::new(layer)

@@ -118,6 +118,10 @@ impl<'a> Object<'a> {
         self.get(key).is_some()
     }
 
+    pub(super) fn push(&mut self, key: Cow<'a, str>, value: Json<'a>) {
+        self.0.push((key, value));
+    }
+
     pub(crate) fn insert(&mut self, key: &'a str, value: Json<'a>) {
         self.0.push((Cow::Borrowed(key), value));
     }
@@ -146,7 +150,7 @@ impl<'de> Deserialize<'de> for Json<'de> {
     }
 }
 
-struct JsonVisitor;
+pub(super) struct JsonVisitor;
 
 impl<'de> Visitor<'de> for JsonVisitor {
     type Value = Json<'de>;
@@ -201,7 +205,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
 }
 
 /// `Cow<str>` itself never borrows when it is deserialized.
-struct KeySeed;
+pub(super) struct KeySeed;
 
 impl<'de> DeserializeSeed<'de> for KeySeed {
     type Value = Cow<'de, str>;

@@ -1,6 +1,7 @@
 //! The table of a summary, drawn as the Python library `rich` draws it.
 
 use super::text::{cell_width, crop, pad, words_in_lines};
+use std::borrow::Cow;
 
 /// Where the text of a column is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,15 +128,18 @@ impl Table {
 /// The text in exactly the width of the column, cut with `…` when it is longer.
 fn aligned(text: &str, column: &Column) -> String {
     let text = text.trim_end();
-    let text = if cell_width(text) > column.width {
-        match column.width {
+    let width = cell_width(text);
+    let (text, width) = if width > column.width {
+        let cut = match column.width {
             0 => String::new(),
             width => format!("{}…", crop(text, width - 1)),
-        }
+        };
+        let width = cell_width(&cut);
+        (Cow::Owned(cut), width)
     } else {
-        text.to_owned()
+        (Cow::Borrowed(text), width)
     };
-    let free = column.width.saturating_sub(cell_width(&text));
+    let free = column.width.saturating_sub(width);
     match column.alignment {
         Alignment::Left => pad(0, &text, free),
         Alignment::Right => pad(free, &text, 0),

@@ -126,6 +126,10 @@ pub(crate) fn char_width(c: char) -> usize {
 
 /// Cells that a text occupies in a terminal.
 pub(crate) fn cell_width(text: &str) -> usize {
+    // Nearly every text of a summary: one cell a byte.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.len();
+    }
     text.chars().map(char_width).sum()
 }
 
