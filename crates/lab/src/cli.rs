@@ -116,6 +116,9 @@ pub(crate) struct SummaryArgs {
     /// How it is printed
     #[arg(long, value_enum, default_value_t = SummaryStyle::Keras)]
     pub(crate) style: SummaryStyle,
+    /// Samples that work and memory of the styles torchinfo and markdown are counted for [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) batch_size: Option<u64>,
 }
 
 /// The forms of a summary.
@@ -123,8 +126,16 @@ pub(crate) struct SummaryArgs {
 pub(crate) enum SummaryStyle {
     /// The table that Keras prints, to the byte
     Keras,
+    /// Input, output and kernel sizes, parameters, multiply-adds and memory, as torchinfo prints them
+    Torchinfo,
+    /// A Markdown table
+    Markdown,
     /// The Keras JSON configuration
     Json,
+    /// The graph for Graphviz, as Keras' plot_model draws it
+    Dot,
+    /// The graph as a drawing
+    Svg,
 }
 
 #[derive(Subcommand)]

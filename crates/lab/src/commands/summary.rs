@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::{Context as _, Result};
 use candle_core::Device;
-use nn_theory::{ModelSpec, RowExplanation, SummaryOptions, with_separators};
+use nn_theory::{ModelSpec, PlotOptions, RowExplanation, SummaryOptions, with_separators};
 use report::inline::escape;
 use report::{Align, Table};
 use serde_json::{Value, json};
@@ -14,12 +14,7 @@ use crate::cli::{SummaryArgs, SummaryStyle, conflicting_options};
 use crate::context::terminal;
 
 pub(crate) fn run(args: &SummaryArgs) -> Result<()> {
-    if args.style == SummaryStyle::Json && (args.line_length.is_some() || args.expand_nested || args.show_trainable) {
-        conflicting_options(
-            "summary",
-            "--line-length, --expand-nested and --show-trainable shape the table; they cannot be used with --style json",
-        );
-    }
+    check(args);
     let spec = model::find(&args.model, &Device::Cpu)?.spec;
     let text = match (args.style, args.explain) {
         (SummaryStyle::Keras, explain) => {
@@ -32,10 +27,53 @@ pub(crate) fn run(args: &SummaryArgs) -> Result<()> {
             }
             text
         }
+        (SummaryStyle::Torchinfo, _) => spec.overview(args.batch_size.unwrap_or(1))?.torchinfo(),
+        (SummaryStyle::Markdown, _) => spec.overview(args.batch_size.unwrap_or(1))?.markdown(),
+        (SummaryStyle::Dot, _) => spec.plot(&plot_options(args))?.dot(),
+        (SummaryStyle::Svg, _) => format!("{}\n", spec.plot(&plot_options(args))?.svg()?),
         (SummaryStyle::Json, false) => pretty(&serde_json::from_str(&spec.to_keras_json())?)?,
         (SummaryStyle::Json, true) => pretty(&explanation_as_json(&spec))?,
     };
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+/// Refuses options that the style has no use for.
+fn check(args: &SummaryArgs) {
+    use SummaryStyle::{Dot, Json, Keras, Markdown, Svg, Torchinfo};
+    let style = match args.style {
+        Keras => "keras",
+        Torchinfo => "torchinfo",
+        Markdown => "markdown",
+        Json => "json",
+        Dot => "dot",
+        Svg => "svg",
+    };
+    let drawn = matches!(args.style, Dot | Svg);
+    let unused = [
+        (args.line_length.is_some() && args.style != Keras, "--line-length"),
+        (args.expand_nested && args.style != Keras && !drawn, "--expand-nested"),
+        (args.show_trainable && args.style != Keras && !drawn, "--show-trainable"),
+        (args.explain && !matches!(args.style, Keras | Json), "--explain"),
+        (
+            args.batch_size.is_some() && !matches!(args.style, Torchinfo | Markdown),
+            "--batch-size",
+        ),
+    ];
+    if let Some((_, option)) = unused.into_iter().find(|(unused, _)| *unused) {
+        conflicting_options(
+            "summary",
+            &format!("{option} changes nothing in --style {style}; leave it out"),
+        );
+    }
+}
+
+/// The lecture's `plot_model(show_shapes=True, show_layer_activations=True)`.
+fn plot_options(args: &SummaryArgs) -> PlotOptions {
+    PlotOptions {
+        expand_nested: args.expand_nested,
+        show_trainable: args.show_trainable,
+        ..PlotOptions::lecture()
+    }
 }
 
 fn options(args: &SummaryArgs) -> SummaryOptions {

@@ -292,6 +292,8 @@ fn collapsed(answer: &mut Answer, network: &Network) -> Result<()> {
         tuple(&x)
     ));
 
+    conditioning(answer, network)?;
+
     let expected = weighted.evaluate(Way::LayersDense, &x)?;
     let (tenths, tenths_x) = tenths(network)?;
     let mut table = Table::new("The same y in every way");
@@ -345,6 +347,36 @@ fn collapsed(answer: &mut Answer, network: &Network) -> Result<()> {
             "y1_in_float64": rounded,
         }),
     );
+    Ok(())
+}
+
+/// How much rounding errors can grow in the layers and in their product.
+fn conditioning(answer: &mut Answer, network: &Network) -> Result<()> {
+    let found = network
+        .example_weights()?
+        .map(|&weight| weight as f64)?
+        .conditioning()?;
+    let mut table = Table::new("Conditioning");
+    table
+        .header(["matrix", "rank", "largest singular value", "condition number"])
+        .align([Align::Left, Align::Right, Align::Right, Align::Right]);
+    let layers = (1..).zip(&found.layers).map(|(k, layer)| (symbol('A', k), layer));
+    for (name, of) in layers.chain([("$A$".to_string(), &found.product)]) {
+        table.row([
+            name,
+            of.rank.to_string(),
+            format!("{:.3}", of.norm),
+            format!("{:.3}", of.condition),
+        ]);
+    }
+    table.note("The condition number is the largest singular value divided by the smallest one that is not zero.");
+    answer.table(table);
+    answer.text(format!(
+        "The norms of the layers multiply to {:.1}, that of their product is {:.1}: between the layers values can be up to \
+         {:.1} times larger than the result lets one think, and rounding errors with them.",
+        found.norm_bound, found.product.norm, found.cancellation
+    ));
+    answer.number("conditioning", json!(found));
     Ok(())
 }
 

@@ -8,11 +8,11 @@ use anyhow::Result;
 use candle_core::DType;
 use datasets::Dataset;
 use models::{Network, zoo};
-use nn_theory::{ModelSpec, RowExplanation, SummaryOptions, memory_size};
+use nn_theory::{ModelSpec, PlotOptions, RowExplanation, SummaryOptions, memory_size};
 use report::format::{integer, percent};
 use report::inline::escape;
 use report::plot::BarChart;
-use report::{Align, Answer, Table};
+use report::{Align, Answer, Figure, Table};
 use serde_json::json;
 
 use self::batches::shape_meaning;
@@ -50,6 +50,7 @@ pub(super) fn answer(context: &Context, answer: &mut Answer) -> Result<()> {
     answer.heading("The lecture's network");
     summary(answer, of_lecture)?;
     trainable_column(answer, of_lecture)?;
+    plot(answer, of_lecture)?;
     retrace(answer, of_lecture)?;
     answer.text(
         "The lecture builds this model with `keras.Model(inputs, outputs)`. Written as `keras.Sequential` the same layers \
@@ -62,6 +63,7 @@ pub(super) fn answer(context: &Context, answer: &mut Answer) -> Result<()> {
         classifier.output_shape().last().unwrap_or(0)
     ));
     summary(answer, of_classifier)?;
+    plot(answer, of_classifier)?;
     retrace(answer, of_classifier)?;
     shares(answer, of_classifier)?;
 
@@ -107,6 +109,20 @@ fn running(context: &Context, spec: &ModelSpec) -> Result<Network> {
 
 fn summary(answer: &mut Answer, network: &Network) -> Result<()> {
     answer.code(network.spec().summary(&SummaryOptions::lecture())?);
+    Ok(())
+}
+
+/// The graph of the layers.
+fn plot(answer: &mut Answer, network: &Network) -> Result<()> {
+    let spec = network.spec();
+    answer.figure(Figure {
+        svg: spec.plot(&PlotOptions::lecture())?.svg()?,
+        caption: format!(
+            "The graph of `{}`, as `keras.utils.plot_model(show_shapes=True, show_layer_activations=True)` draws it.",
+            spec.name()
+        ),
+        terminal: None,
+    });
     Ok(())
 }
 

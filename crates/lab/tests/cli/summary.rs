@@ -59,6 +59,33 @@ fn the_configuration_that_is_written_is_read_again() {
 }
 
 #[test]
+fn other_styles_say_the_same() {
+    let lab = Lab::new();
+    let text = lab.succeeds(&["summary", "cats_vs_dogs", "--style", "torchinfo", "--batch-size", "8"]);
+    for part in [
+        "Dense (H01): 1-2",
+        "[8, 1024]",
+        "2,050",
+        "Total params: 2,056",
+        "Params size (MB): 0.01",
+    ] {
+        assert!(text.contains(part), "'{part}' is not in {text}");
+    }
+    let text = lab.succeeds(&["summary", "cats_vs_dogs", "--style", "markdown"]);
+    assert!(
+        text.contains("| `H01` | Dense | (1, 2) | 2,050 | yes | 2,048 |"),
+        "{text}"
+    );
+    let text = lab.succeeds(&["summary", "cats_vs_dogs", "--style", "dot"]);
+    assert!(
+        text.contains("Activation: <b>tanh</b>") && text.contains("n0 -> n1"),
+        "{text}"
+    );
+    let text = lab.succeeds(&["summary", "cats_vs_dogs", "--style", "svg"]);
+    assert!(text.starts_with("<svg ") && text.ends_with("</svg>\n"), "{text}");
+}
+
+#[test]
 fn every_count_is_retraced() {
     let lab = Lab::new();
     let text = lab.succeeds(&["summary", "cats_vs_dogs", "--explain"]);

@@ -54,6 +54,7 @@ pub(super) fn costs(answer: &mut Answer, network: &Network) -> Result<()> {
         ));
     }
     answer.table(table);
+    orders(answer, network)?;
 
     let mut chart = BarChart::new("Multiplications for one input");
     chart.value_axis("multiplications").decimals(0);
@@ -100,5 +101,44 @@ pub(super) fn costs(answer: &mut Answer, network: &Network) -> Result<()> {
         .number(format!("costs_{MANY}"), json!(many.rows))
         .number("break_even", json!(one.break_even))
         .number("order", json!(one.order));
+    Ok(())
+}
+
+/// All orders in which the product of the matrices with the inputs can be evaluated.
+fn orders(answer: &mut Answer, network: &Network) -> Result<()> {
+    let (one, many) = (network.evaluation_orders(1)?, network.evaluation_orders(MANY)?);
+    let mut table = Table::new("Every order of the product");
+    let (all, edges) = ("zeros included", "drawn edges only");
+    table
+        .header([
+            "order".to_string(),
+            format!("1 input, {all}"),
+            format!("1 input, {edges}"),
+            format!("{} inputs, {all}", count(MANY as usize)),
+            format!("{} inputs, {edges}", count(MANY as usize)),
+        ])
+        .align([Align::Left, Align::Right, Align::Right, Align::Right, Align::Right]);
+    let number = |number: u64| whole(u128::from(number));
+    for (order, order_many) in one.all.iter().zip(&many.all) {
+        table.row([
+            order.text.clone(),
+            number(order.dense),
+            number(order.sparse),
+            number(order_many.dense),
+            number(order_many.sparse),
+        ]);
+    }
+    table.note(
+        "Multiplications, those of the biases included. X has the inputs as columns: where it is joined first, the network is \
+         computed layer by layer, where it comes last, the matrices are collapsed first.",
+    );
+    table.note(format!(
+        "Dynamic programming finds the cheapest without the list: {} for one input, {} for {}.",
+        one.best_dense.text,
+        many.best_dense.text,
+        count(MANY as usize)
+    ));
+    answer.table(table);
+    answer.number("orders", json!({ "one": one, "many": many }));
     Ok(())
 }
