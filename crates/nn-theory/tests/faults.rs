@@ -164,8 +164,8 @@ fn broken_configurations_name_layer_and_key() {
         &["'H01'", "'use_bias'"],
     );
     check(
-        with("cats_vs_dogs", "/config/layers/1/class_name", json!("Lambda")),
-        &["'H01'", "'Lambda'", "replace"],
+        with("cats_vs_dogs", "/config/layers/1/class_name", json!("Dens")),
+        &["'H01'", "'Dens'", "replace"],
     );
     check(
         with("cats_vs_dogs", "/config/layers/1/config/dtype", json!("float31")),

@@ -33,6 +33,11 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
+    /// All keys that are left, for a layer that keeps them itself.
+    pub(crate) fn take_rest(&mut self) -> Map<String, Value> {
+        std::mem::take(&mut self.object).to_map()
+    }
+
     /// The keys that nobody asked for; they are carried through.
     pub(crate) fn rest(self) -> Map<String, Value> {
         self.object.to_map()

@@ -74,7 +74,11 @@ pub(super) fn model(name: String, layers: Vec<Draft<'_>>, config: &mut Object<'_
             calls,
         });
     }
-    state_operations(&mut entries, &places);
+    state_outputs(&mut entries, &places);
+    let is_functional: Vec<bool> = entries
+        .iter()
+        .map(|entry| entry.layer().is_some_and(is_nested))
+        .collect();
     let resolved = resolve(&name, entries, &places)?;
 
     let ends = |config: &mut Object<'_>, key: &str| -> Result<(Vec<(usize, usize)>, Value)> {
@@ -84,10 +88,17 @@ pub(super) fn model(name: String, layers: Vec<Draft<'_>>, config: &mut Object<'_
         let mut found = Vec::new();
         collect_ends(&value, &mut found).map_err(|problem| Problem::key(key, problem).at(&name, "Functional"))?;
         let mut ends = Vec::with_capacity(found.len());
-        for (layer, call, tensor) in found {
-            let place = places.get(layer.as_ref());
-            let node = place.and_then(|&place| resolved.node(place, call));
-            let node = node.filter(|&node| tensor < resolved.nodes[node].output_shapes.len());
+        for (layer, mut call, tensor) in found {
+            let place = places.get(layer.as_ref()).copied();
+            // Keras counts a node of its own for a nested Functional model, but only here.
+            if place.is_some_and(|place| is_functional[place]) {
+                call = call.saturating_sub(1);
+            }
+            let node = place.and_then(|place| resolved.node(place, call));
+            let node = node.filter(|&node| {
+                let node = &resolved.nodes[node];
+                tensor < node.output_shapes.len() || (node.layer.spec().may_be_unknown() && tensor < MAX_OUTPUTS)
+            });
             let node = node.ok_or_else(|| {
                 fail(format!(
                     "names ['{layer}', {call}, {tensor}] in '{key}', which does not exist"
@@ -123,6 +134,11 @@ pub(super) fn model(name: String, layers: Vec<Draft<'_>>, config: &mut Object<'_
         extra: Map::new(),
     }
     .checked()
+}
+
+/// Whether a layer is a Functional model.
+pub(super) fn is_nested(layer: &Layer) -> bool {
+    matches!(layer, Layer::Model(nested) if nested.model.kind() == ModelKind::Functional)
 }
 
 /// The calls in `inbound_nodes`, in Keras 3's form (`args`, `kwargs`) or Keras 2's (lists of `[layer, node, tensor, {}]`).
@@ -206,6 +222,31 @@ fn collect_tensors<'a>(value: &Json<'a>, found: &mut Vec<Reference<'a>>) -> Resu
     }
 }
 
+/// How many `__keras_tensor__` an argument holds, as [`collect_tensors`] finds them.
+fn tensors_in(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(tensors_in).sum(),
+        Value::Object(object) if object.get("class_name").and_then(Value::as_str) == Some("__keras_tensor__") => 1,
+        Value::Object(object) => object.values().map(tensors_in).sum(),
+        _ => 0,
+    }
+}
+
+/// For each of `count` tensors of a call, the keyword that it is passed under; `None` for a position.
+pub(crate) fn argument_tensors(arguments: Option<&Value>, count: usize) -> Vec<Option<&str>> {
+    let mut names: Vec<Option<&str>> = Vec::with_capacity(count);
+    if let Some(Value::Object(call)) = arguments {
+        for value in call.get("args").and_then(Value::as_array).into_iter().flatten() {
+            names.extend(std::iter::repeat_n(None, tensors_in(value)));
+        }
+        for (name, value) in call.get("kwargs").and_then(Value::as_object).into_iter().flatten() {
+            names.extend(std::iter::repeat_n(Some(name.as_str()), tensors_in(value)));
+        }
+    }
+    names.resize(count, None);
+    names
+}
+
 /// `["dense", 0, 0]`, in Keras 2 also with a fourth element.
 fn reference<'a>(value: &Json<'a>) -> Option<(Cow<'a, str>, usize, usize)> {
     let items = value.as_array()?;
@@ -233,9 +274,9 @@ fn collect_ends<'a>(value: &Json<'a>, found: &mut Vec<(Cow<'a, str>, usize, usiz
     }
 }
 
-/// Operations have no rule for their shape here; the tensors that others read from them state it.
-fn state_operations(entries: &mut [Entry<'_>], places: &BTreeMap<String, usize>) {
-    let mut stated: Vec<(usize, usize, Shape)> = Vec::new();
+/// The shapes that readers state for the outputs of layers that have no rule of their own, or not for every output.
+fn state_outputs(entries: &mut [Entry<'_>], places: &BTreeMap<String, usize>) {
+    let mut stated: BTreeMap<(usize, usize), Shape> = BTreeMap::new();
     for reference in entries
         .iter()
         .flat_map(|entry| &entry.calls)
@@ -243,22 +284,32 @@ fn state_operations(entries: &mut [Entry<'_>], places: &BTreeMap<String, usize>)
     {
         if let Some(shape) = &reference.shape
             && let Some(&place) = places.get(reference.layer.as_ref())
-            && matches!(entries[place].layer(), Some(Layer::Operation(_)))
+            && entries[place]
+                .layer()
+                .is_some_and(|layer| layer.spec().may_be_unknown())
         {
-            stated.push((place, reference.tensor, shape.clone()));
+            stated.insert((place, reference.tensor), shape.clone());
         }
     }
-    stated.sort();
-    stated.dedup();
-    for (place, tensor, shape) in stated {
-        if let Some(Layer::Operation(operation)) = entries[place].named.as_mut().map(|named| &mut named.layer) {
-            // An operation has few outputs; an index beyond them is left to the check of the references.
-            if tensor == operation.outputs.len() {
-                operation.outputs.push(shape);
+    for ((place, tensor), shape) in stated {
+        let outputs = match entries[place].named.as_mut().map(|named| &mut named.layer) {
+            Some(Layer::Operation(operation)) => &mut operation.outputs,
+            Some(Layer::Unknown(layer)) => &mut layer.outputs,
+            Some(Layer::Lambda(layer)) => &mut layer.outputs,
+            _ => continue,
+        };
+        // An index far beyond the outputs of any layer is left to the check of the references.
+        if tensor < MAX_OUTPUTS {
+            if outputs.len() <= tensor {
+                outputs.resize(tensor + 1, None);
             }
+            outputs[tensor] = Some(shape);
         }
     }
 }
+
+/// Outputs that a layer without a rule is believed to have.
+const MAX_OUTPUTS: usize = 4096;
 
 /// The nodes of a model, and where the calls of each layer of the configuration are among them.
 struct Resolved {
@@ -347,9 +398,8 @@ fn resolve(name: &str, mut entries: Vec<Entry<'_>>, places: &BTreeMap<String, us
             reads.push((from, read.tensor));
         }
         let shared = (index > 0).then(|| nodes[node_of[first[place]]].clone());
-        let mut node = make_node(&nodes, layer, named, &reads, shared.as_ref())?;
+        let mut node = make_node(&nodes, layer, named, &reads, shared.as_ref(), call.arguments.take())?;
         node.call = index;
-        node.arguments = call.arguments.take();
         node_of[number] = nodes.len();
         nodes.push(node);
         for &reader in &readers[number] {

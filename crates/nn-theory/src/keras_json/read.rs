@@ -9,7 +9,7 @@ use super::{
     value::{ConfigValue, shown_json as shown},
 };
 use crate::{
-    DTypePolicy, InputLayer, Layer, ModelKind, ModelSpec, NamedLayer, NestedModel, Operation, Shape,
+    DTypePolicy, InputLayer, Layer, ModelKind, ModelSpec, NamedLayer, NestedModel, Operation, Shape, UnknownLayer,
     error::{Error, Problem, Result},
     model::Carried,
 };
@@ -82,7 +82,7 @@ fn model_of<'a>(mut object: Object<'a>, layers: Option<Vec<Draft<'a>>>, kind: Mo
         None | Some(Json::Null) => true,
         Some(value) => bool::read_json(&value).map_err(|problem| fault(&name, "trainable", problem))?,
     };
-    let dtype = policy(config.remove("dtype")).map_err(|problem| problem.at(&name, class))?;
+    let (dtype, _) = policy(config.remove("dtype")).map_err(|problem| problem.at(&name, class))?;
     let layers = match (config.remove("layers"), layers) {
         (Some(_), Some(layers)) => layers,
         (Some(Json::Array(layers)), None) => {
@@ -118,6 +118,7 @@ fn stack(name: String, layers: Vec<Draft<'_>>, config: &mut Object<'_>, object: 
             .and_then(|build| build.get("input_shape"))
             .cloned()
     });
+    let mut stack = Vec::with_capacity(layers.len());
     for (index, layer) in layers.into_iter().enumerate() {
         let (named, legacy_input) = layer.read?;
         if index == 0 && !matches!(named.layer, Layer::InputLayer(_)) {
@@ -133,32 +134,90 @@ fn stack(name: String, layers: Vec<Draft<'_>>, config: &mut Object<'_>, object: 
                 builder = builder.layer(InputLayer::new(shape).name("input_layer"));
             }
         }
+        stack.push(named);
+    }
+    state_outputs(&mut stack);
+    for named in stack {
         builder = builder.layer(named);
     }
     builder.build()
 }
 
-/// A dtype policy: a name, or an object with a name.
-fn policy(value: Option<Json<'_>>) -> Result<DTypePolicy, Problem> {
-    let name = match &value {
-        None | Some(Json::Null) => return Ok(DTypePolicy::default()),
-        Some(Json::String(name)) => name,
-        Some(Json::Object(object)) => match object.get("config").and_then(|config| config.get("name")) {
-            Some(Json::String(name)) => name,
-            _ => return Err(Problem::key("dtype", "must name a dtype policy in 'config.name'")),
-        },
-        Some(other) => {
-            return Err(Problem::key(
-                "dtype",
-                format!("must be a dtype or a dtype policy, found {}", shown(other)),
-            ));
+/// A layer that cannot compute its output shape has the one that the next layer was built for.
+fn state_outputs(stack: &mut [NamedLayer]) {
+    for index in 1..stack.len() {
+        let built = stack[index].carried.object.get("build_config");
+        let shape = built
+            .and_then(|built| built.get("input_shape"))
+            .and_then(|shape| Shape::read(shape).ok());
+        if shape.is_some() {
+            match &mut stack[index - 1].layer {
+                Layer::Unknown(layer) => layer.outputs = vec![shape],
+                Layer::Lambda(layer) => layer.outputs = vec![shape],
+                _ => {}
+            }
         }
+    }
+}
+
+/// A dtype policy: a name, or an object with a name; the object itself where it says more than formats.
+fn policy(value: Option<Json<'_>>) -> Result<(DTypePolicy, Option<Value>), Problem> {
+    let Some(value) = value.filter(|value| !value.is_null()) else {
+        return Ok((DTypePolicy::default(), None));
     };
-    DTypePolicy::from_name(name).ok_or_else(|| {
+    let wrong = || {
+        let found = shown(&value);
+        Problem::key("dtype", format!("must be a dtype or a dtype policy, found {found}"))
+    };
+    // {"class_name": "DTypePolicyMap", "config": {"default_policy": .., "policy_map": ..}}
+    let named = match value.get("config").and_then(|config| config.get("default_policy")) {
+        Some(policy) => policy,
+        None => &value,
+    };
+    let config = named.get("config");
+    let key = |key: &str| config.and_then(|config| config.get(key)).and_then(Json::as_str);
+    let name = match named {
+        Json::String(name) => name.as_ref(),
+        // {"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8", "source_name": "float32"}}
+        Json::Object(_) => match (key("name"), key("source_name")) {
+            (Some(name), _) | (None, Some(name)) => name,
+            (None, None) if config.is_some_and(|config| config.get("mode").is_some()) => "float32",
+            (None, None) => return Err(Problem::key("dtype", "must name a dtype policy in 'config.name'")),
+        },
+        Json::Null => "float32",
+        _ => return Err(wrong()),
+    };
+    // "int8_from_mixed_bfloat16" is the short form of a quantized policy.
+    let (mode, name) = name
+        .split_once("_from_")
+        .map_or((None, name), |(mode, name)| (Some(mode), name));
+    let policy = DTypePolicy::from_name(name).ok_or_else(|| {
         Problem::key(
             "dtype",
             format!("names the unknown policy '{name}'; use a number format, mixed_float16 or mixed_bfloat16"),
         )
+    })?;
+    let class = value.get("class_name");
+    let rich = match mode {
+        Some(mode) => Some(quantized_policy(mode, name)),
+        None if class.is_some_and(|class| class.as_str() != Some("DTypePolicy")) => Some(value.to_value()),
+        None => None,
+    };
+    Ok((policy, rich))
+}
+
+/// The object that Keras writes for a quantized policy.
+fn quantized_policy(mode: &str, source: &str) -> Value {
+    let class = match mode.split('/').next() {
+        Some("int4") => "Int4DTypePolicy",
+        Some("gptq") => "GPTQDTypePolicy",
+        Some("awq") => "AWQDTypePolicy",
+        Some("float8") => "QuantizedFloat8DTypePolicy",
+        _ => "QuantizedDTypePolicy",
+    };
+    serde_json::json!({
+        "module": "keras.dtype_policies", "class_name": class, "config": { "mode": mode, "source_name": source },
+        "registered_name": null
     })
 }
 
@@ -179,6 +238,16 @@ pub(super) fn draft<'a>(mut value: Json<'a>, model: &str, index: usize) -> Draft
         Err(_) => Ok(Vec::new()),
     };
     Draft { read, calls }
+}
+
+/// Whether a layer's class is written in Keras itself: then it must be known, else it is carried through.
+fn is_keras_own(module: &str, registered_name: Option<&str>, class: &str) -> bool {
+    // Keras' wrappers of other frameworks' code know as little of shapes and weights as a user's class.
+    if matches!(class, "FlaxLayer" | "JaxLayer" | "TFSMLayer" | "TorchModuleWrapper") {
+        return false;
+    }
+    let keras = module.is_empty() || module == "keras" || module.starts_with("keras.");
+    keras && !class.contains('>') && registered_name.is_none_or(|name| !name.contains('>'))
 }
 
 /// A layer of a model's list; also the `batch_input_shape` that Keras 2 puts into a first layer.
@@ -245,7 +314,7 @@ fn named_layer(
         None | Some(Json::Null) => true,
         Some(value) => bool::read_json(&value).map_err(|problem| at(Problem::key("trainable", problem)))?,
     };
-    let dtype = policy(config.remove("dtype")).map_err(at)?;
+    let (dtype, policy) = policy(config.remove("dtype")).map_err(at)?;
     // Keras 2 names the shape of an input `batch_input_shape`.
     let legacy = config.remove("batch_input_shape").filter(|shape| !shape.is_null());
     let legacy = legacy.map(|shape| Shape::read_json(&shape)).transpose();
@@ -264,8 +333,8 @@ fn named_layer(
             outputs: Vec::new(),
         };
         let carried = Carried {
-            config: Map::new(),
             object: object.to_map(),
+            ..Carried::default()
         };
         return Ok((
             NamedLayer {
@@ -274,6 +343,25 @@ fn named_layer(
             },
             None,
         ));
+    }
+    if !is_keras_own(module, text(&object, "registered_name"), class) {
+        let unknown = UnknownLayer {
+            module: module.to_owned(),
+            class: class.to_owned(),
+            config: config.to_map(),
+            outputs: Vec::new(),
+        };
+        let named = NamedLayer {
+            trainable,
+            dtype,
+            carried: Carried {
+                object: object.to_map(),
+                policy,
+                ..Carried::default()
+            },
+            ..NamedLayer::new(Layer::Unknown(unknown))
+        };
+        return Ok((named, legacy));
     }
     // Keras 2 names the slope of this layer `alpha`.
     if class == "LeakyReLU"
@@ -293,6 +381,7 @@ fn named_layer(
     let carried = Carried {
         config: fields.rest(),
         object: carried_object,
+        policy,
     };
     Ok((
         NamedLayer {

@@ -122,6 +122,17 @@ fn described(name: &str, layer: &Layer, trainable: bool, dtype: DTypePolicy, car
             config.insert("name".to_owned(), json!(name));
             operation.module.clone()
         }
+        Layer::Unknown(unknown) => {
+            config.insert("name".to_owned(), json!(name));
+            if !unknown.config.contains_key("trainable") {
+                config.insert("trainable".to_owned(), json!(trainable));
+            }
+            config.insert(
+                "dtype".to_owned(),
+                carried.policy.clone().unwrap_or_else(|| policy(dtype.name())),
+            );
+            unknown.module.clone()
+        }
         Layer::InputLayer(input) => {
             config.insert("batch_shape".to_owned(), json!(input.batch_shape.0));
             config.insert("dtype".to_owned(), json!(dtype.compute.name()));
@@ -134,7 +145,8 @@ fn described(name: &str, layer: &Layer, trainable: bool, dtype: DTypePolicy, car
         _ => {
             config.insert("name".to_owned(), json!(name));
             config.insert("trainable".to_owned(), json!(trainable));
-            config.insert("dtype".to_owned(), policy(dtype.name()));
+            let written = carried.policy.clone().unwrap_or_else(|| policy(dtype.name()));
+            config.insert("dtype".to_owned(), written);
             "keras.layers".to_owned()
         }
     };
@@ -231,7 +243,12 @@ fn structure(model: &ModelSpec) -> (Value, Value) {
             Value::Array(ends)
         }
     };
-    let end = |node: usize, output: usize| json!([model.nodes[node].name, model.nodes[node].call, output]);
+    let end = |node: usize, output: usize| {
+        let node = &model.nodes[node];
+        // Keras counts a node of its own for a nested Functional model.
+        let call = node.call + usize::from(super::graph::is_nested(&node.layer));
+        json!([node.name, call, output])
+    };
     let inputs = model.inputs.iter().map(|&node| end(node, 0)).collect();
     let outputs = model
         .outputs

@@ -1,6 +1,6 @@
 //! Attention: every step looks at every other one.
 
-use super::LayerSpec;
+use super::{LayerSpec, flag};
 use crate::{
     Initializer, Shape,
     error::Problem,
@@ -51,6 +51,29 @@ macro_rules! plain_attention {
             fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Problem> {
                 let (query, value, _) = query_value_key(inputs)?;
                 Ok(vec![query.with_last(value.last())])
+            }
+
+            fn called(&self, inputs: &[Shape], arguments: Option<&Value>) -> Result<Vec<Shape>, Problem> {
+                let mut outputs = self.output_shapes(inputs)?;
+                if flag(arguments, "return_attention_scores") {
+                    let (query, _, key) = query_value_key(inputs)?;
+                    outputs.push(query.with_last(key.0[key.rank() - 2]));
+                }
+                Ok(outputs)
+            }
+
+            fn multiply_adds(&self, inputs: &[Shape], _: &[Shape]) -> Result<Option<Expr>, Problem> {
+                let (query, value, key) = query_value_key(inputs)?;
+                let sides = (query.0[query.rank() - 2], key.0[key.rank() - 2], query.last(), value.last());
+                let (Some(from), Some(to), Some(features), Some(values)) = sides else {
+                    return Ok(None);
+                };
+                let both = features.checked_add(values).ok_or_else(|| Problem::too_large("the number of features"))?;
+                Ok(Some(Expr::Product(vec![
+                    num(from, "query_steps", "steps that look"),
+                    num(to, "value_steps", "steps that are looked at"),
+                    num(both, "features + values", "one product for the score, one for the mean"),
+                ])))
             }
 
             fn weights(&self, inputs: &[Shape]) -> Result<Vec<Weight>, Problem> {
@@ -113,6 +136,7 @@ struct Heads<'a> {
     key: [u64; 2],
     value: [u64; 2],
     output: Vec<u64>,
+    use_gate: bool,
     use_bias: bool,
     initializers: [&'a Initializer; 2],
 }
@@ -121,11 +145,14 @@ impl Heads<'_> {
     fn weights(&self, inputs: &[Shape]) -> Result<Vec<Weight>, Problem> {
         let (query, value, key) = query_value_key(inputs)?;
         let mut weights = Vec::new();
-        let projections = [
+        let mut projections = vec![
             ("query", query, self.query),
             ("key", key, self.key),
             ("value", value, self.value),
         ];
+        if self.use_gate {
+            projections.insert(2, ("gate", query, [self.query[0], self.value[1]]));
+        }
         for (name, shape, [heads, length]) in projections {
             let features = (shape.required(-1, "the number of features")?, "features");
             let heads = [(heads, "heads"), (length, "head_dim")];
@@ -173,16 +200,65 @@ layer! {
     }
 }
 
-/// A gate adds weights that have no closed form here.
-fn no_gate(use_gate: bool) -> Result<(), Problem> {
-    if use_gate {
-        Err(Problem::key(
-            "use_gate",
-            "must be false: the weights of the gate are not counted here",
-        ))
-    } else {
-        Ok(())
+/// The tensors that are query, value and key, by position or by name; masks and the like are left out.
+fn named_operands(inputs: &[Shape], arguments: Option<&Value>) -> Vec<Shape> {
+    let Some(arguments) = arguments.filter(|arguments| arguments.is_object()) else {
+        return inputs.to_vec();
+    };
+    let mut roles: [Option<Shape>; 3] = [None, None, None];
+    let mut position = 0;
+    for (shape, name) in inputs
+        .iter()
+        .zip(crate::keras_json::argument_tensors(Some(arguments), inputs.len()))
+    {
+        let role = match name {
+            None => position,
+            Some("query") => 0,
+            Some("value") => 1,
+            Some("key") => 2,
+            Some(_) => continue,
+        };
+        position += usize::from(name.is_none());
+        if let Some(slot) = roles.get_mut(role) {
+            *slot = Some(shape.clone());
+        }
     }
+    roles.into_iter().flatten().collect()
+}
+
+/// The scores `(batch, heads, query_steps, steps)` that a call may ask for as a second output.
+fn scores(query: &Shape, heads: usize, steps: Option<u64>) -> Shape {
+    Shape(vec![query.0[0], Some(heads as u64), query.0[1], steps])
+}
+
+/// Every projection at every step, then one product a head for each score and each mean (Vaswani et al., 2017).
+fn attention_cost(weights: &[Weight], inputs: &[Shape], heads: u64, both: u64) -> Result<Option<Expr>, Problem> {
+    let (query, value, _) = query_value_key(inputs)?;
+    if query.rank() != 3 || value.rank() != 3 {
+        return Ok(None);
+    }
+    let (Some(from), Some(to)) = (query.0[1], value.0[1]) else {
+        return Ok(None);
+    };
+    let steps = |name: &str| match name.split('/').next() {
+        Some("key" | "value") => num(to, "value_steps", "steps that are looked at"),
+        _ => num(from, "query_steps", "steps that look"),
+    };
+    let kernels = weights.iter().filter(|weight| weight.name.ends_with("kernel"));
+    let mut parts: Vec<Expr> = kernels
+        .map(|weight| Expr::Product(vec![steps(&weight.name), weight.expression()]))
+        .collect();
+    parts.push(Expr::Product(vec![
+        num(from, "query_steps", "steps that look"),
+        num(to, "value_steps", "steps that are looked at"),
+        num(heads, "heads", "attentions side by side"),
+        num(
+            both,
+            "key_dim + value_dim",
+            "one product for the score, one for the mean",
+        ),
+    ]));
+    Ok(Some(Expr::Sum(parts)))
 }
 
 impl MultiHeadAttention {
@@ -198,6 +274,7 @@ impl MultiHeadAttention {
             key: [heads, self.key_dim as u64],
             value: [heads, self.value_dim.unwrap_or(self.key_dim) as u64],
             output,
+            use_gate: self.use_gate,
             use_bias: self.use_bias,
             initializers: [&self.kernel_initializer, &self.bias_initializer],
         })
@@ -208,11 +285,24 @@ impl LayerSpec for MultiHeadAttention {
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Problem> {
         super::positive("num_heads", &[self.num_heads])?;
         super::positive("key_dim", &[self.key_dim])?;
-        no_gate(self.use_gate)?;
         let query = query_value_key(inputs)?.0;
         let mut dims = query.0[..query.rank() - 1].to_vec();
         dims.extend(self.heads(inputs)?.output.into_iter().map(Some));
         Ok(vec![Shape(dims)])
+    }
+
+    fn operands(&self, inputs: &[Shape], arguments: Option<&Value>) -> Vec<Shape> {
+        named_operands(inputs, arguments)
+    }
+
+    fn called(&self, inputs: &[Shape], arguments: Option<&Value>) -> Result<Vec<Shape>, Problem> {
+        let mut outputs = self.output_shapes(inputs)?;
+        if flag(arguments, "return_attention_scores") {
+            // Keras states the query's steps for both sides.
+            let query = query_value_key(inputs)?.0;
+            outputs.push(scores(query, self.num_heads, query.0[1]));
+        }
+        Ok(outputs)
     }
 
     fn weights(&self, inputs: &[Shape]) -> Result<Vec<Weight>, Problem> {
@@ -220,37 +310,11 @@ impl LayerSpec for MultiHeadAttention {
     }
 
     fn multiply_adds(&self, inputs: &[Shape], _: &[Shape]) -> Result<Option<Expr>, Problem> {
-        let (query, value, _) = query_value_key(inputs)?;
-        if query.rank() != 3 || value.rank() != 3 {
-            return Ok(None);
-        }
-        let (Some(from), Some(to)) = (query.0[1], value.0[1]) else {
-            return Ok(None);
-        };
-        let weights = self.weights(inputs)?;
-        let steps = |name: &str| match name.split('/').next() {
-            Some("key" | "value") => num(to, "value_steps", "steps that are looked at"),
-            _ => num(from, "query_steps", "steps that look"),
-        };
-        let kernels = weights.iter().filter(|weight| weight.name.ends_with("kernel"));
-        let mut parts: Vec<Expr> = kernels
-            .map(|weight| Expr::Product(vec![steps(&weight.name), weight.expression()]))
-            .collect();
         let length = self.key_dim as u64;
         let both = length
             .checked_add(self.value_dim.unwrap_or(self.key_dim) as u64)
             .ok_or_else(|| Problem::too_large("key_dim + value_dim"))?;
-        parts.push(Expr::Product(vec![
-            num(from, "query_steps", "steps that look"),
-            num(to, "value_steps", "steps that are looked at"),
-            num(self.num_heads as u64, "heads", "attentions side by side"),
-            num(
-                both,
-                "key_dim + value_dim",
-                "one product for the score, one for the mean",
-            ),
-        ]));
-        Ok(Some(Expr::Sum(parts)))
+        attention_cost(&self.weights(inputs)?, inputs, self.num_heads as u64, both)
     }
 
     fn needs_shape(&self) -> bool {
@@ -288,7 +352,6 @@ impl LayerSpec for GroupQueryAttention {
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Problem> {
         super::positive("num_key_value_heads", &[self.num_key_value_heads])?;
         super::positive("head_dim", &[self.head_dim])?;
-        no_gate(self.use_gate)?;
         if !self.num_query_heads.is_multiple_of(self.num_key_value_heads) {
             let (query, key) = (self.num_query_heads, self.num_key_value_heads);
             return Err(Problem::key(
@@ -299,6 +362,25 @@ impl LayerSpec for GroupQueryAttention {
         Ok(vec![query_value_key(inputs)?.0.clone()])
     }
 
+    fn operands(&self, inputs: &[Shape], arguments: Option<&Value>) -> Vec<Shape> {
+        named_operands(inputs, arguments)
+    }
+
+    fn called(&self, inputs: &[Shape], arguments: Option<&Value>) -> Result<Vec<Shape>, Problem> {
+        let mut outputs = self.output_shapes(inputs)?;
+        if flag(arguments, "return_attention_scores") {
+            let (query, _, key) = query_value_key(inputs)?;
+            outputs.push(scores(query, self.num_query_heads, key.0[1]));
+        }
+        Ok(outputs)
+    }
+
+    fn multiply_adds(&self, inputs: &[Shape], _: &[Shape]) -> Result<Option<Expr>, Problem> {
+        let head = self.head_dim as u64;
+        let both = head.checked_mul(2).ok_or_else(|| Problem::too_large("2 × head_dim"))?;
+        attention_cost(&self.weights(inputs)?, inputs, self.num_query_heads as u64, both)
+    }
+
     fn weights(&self, inputs: &[Shape]) -> Result<Vec<Weight>, Problem> {
         let length = self.head_dim as u64;
         let shared = [self.num_key_value_heads as u64, length];
@@ -307,6 +389,7 @@ impl LayerSpec for GroupQueryAttention {
             key: shared,
             value: shared,
             output: vec![query_value_key(inputs)?.0.required(-1, "the number of features")?],
+            use_gate: self.use_gate,
             use_bias: self.use_bias,
             initializers: [&self.kernel_initializer, &self.bias_initializer],
         };

@@ -82,6 +82,8 @@ macro_rules! layer_list {
             Model(NestedModel),
             /// An operation of `keras.ops` in a functional graph, such as the sum of `x + y`.
             Operation(Operation),
+            /// A layer whose class is not Keras' own; it is carried through.
+            Unknown(UnknownLayer),
         }
 
         $(
@@ -100,6 +102,7 @@ macro_rules! layer_list {
                     $(Self::$name(layer) => layer,)*
                     Self::Model(model) => model,
                     Self::Operation(operation) => operation,
+                    Self::Unknown(layer) => layer,
                 }
             }
 
@@ -109,6 +112,7 @@ macro_rules! layer_list {
                     $(Self::$name(_) => $name::CLASS,)*
                     Self::Model(model) => model.class(),
                     Self::Operation(operation) => &operation.class,
+                    Self::Unknown(layer) => &layer.class,
                 }
             }
 
@@ -125,6 +129,7 @@ macro_rules! layer_list {
                     $(Self::$name(layer) => layer.write(config),)*
                     Self::Model(_) => {}
                     Self::Operation(operation) => config.extend(operation.config.clone()),
+                    Self::Unknown(layer) => config.extend(layer.config.clone()),
                 }
             }
         }

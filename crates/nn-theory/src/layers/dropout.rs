@@ -110,6 +110,10 @@ pass_through! {
     "Inverts values above a threshold (`keras.layers.Solarization`)." Solarization;
     "Stretches the contrast of each channel (`keras.layers.AutoContrast`)." AutoContrast;
     "Equalizes the histogram of each channel (`keras.layers.Equalization`)." Equalization;
+    "Equalizes the histogram of each tile of an image (`keras.layers.ContrastLimitedAdaptiveHistogramEqualization`)." ContrastLimitedAdaptiveHistogramEqualization;
+    "Random patches of other images while training (`keras.layers.CutMix`; Yun et al., 2019)." CutMix;
+    "Mixtures of two images while training (`keras.layers.MixUp`; Zhang et al., 2018)." MixUp;
+    "Bounding boxes cut or filled up to a number; the image passes (`keras.layers.MaxNumBoundingBoxes`)." MaxNumBoundingBoxes;
     "Random augmentations while training (`keras.layers.RandAugment`)." RandAugment;
     "Mixed chains of augmentations while training (`keras.layers.AugMix`)." AugMix;
 }

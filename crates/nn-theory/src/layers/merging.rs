@@ -39,6 +39,19 @@ pub(crate) fn broadcast(inputs: &[Shape]) -> Result<Shape, Problem> {
     Ok(result)
 }
 
+/// As [`broadcast`], sample by sample: the batch is no axis that a shape without it could be stretched along.
+fn merged(inputs: &[Shape]) -> Result<Shape, Problem> {
+    let samples: Vec<Shape> = inputs.iter().map(|shape| Shape(shape.sample().to_vec())).collect();
+    let mut batches = inputs
+        .iter()
+        .filter_map(|shape| shape.dims().first().copied().flatten());
+    let first = batches.next();
+    let batch = first.filter(|first| batches.all(|batch| batch == *first));
+    let mut dims = vec![batch];
+    dims.extend(broadcast(&samples)?.0);
+    Ok(Shape(dims))
+}
+
 pub(crate) fn concatenated(inputs: &[Shape], axis: i64) -> Result<Shape, Problem> {
     let first = inputs
         .first()
@@ -83,7 +96,7 @@ macro_rules! elementwise {
                 if inputs.len() < 2 {
                     return Err(Problem::shape(format!("needs at least two inputs, found {}", inputs.len())));
                 }
-                Ok(vec![broadcast(inputs)?])
+                Ok(vec![merged(inputs)?])
             }
         }
     )*};

@@ -7,7 +7,10 @@
 mod declare;
 
 mod activations;
+mod adaptation;
 mod attention;
+mod audio;
+mod cells;
 mod conv_lstm;
 mod convolution;
 mod convolution_kinds;
@@ -16,11 +19,15 @@ mod dense;
 mod dropout;
 mod einsum;
 mod embedding;
+mod encoding;
+mod lookup;
 mod merging;
 mod nested;
 mod normalization;
+mod opaque;
 mod operation;
 mod padding;
+mod pipeline;
 mod pooling;
 mod recurrent;
 mod reshaping;
@@ -28,6 +35,8 @@ mod wrappers;
 
 pub use activations::{Activation as ActivationLayer, ELU, LeakyReLU, PReLU, ReLU, Softmax};
 pub use attention::{AdditiveAttention, Attention, GroupQueryAttention, MultiHeadAttention};
+pub use audio::{MelSpectrogram, STFTSpectrogram};
+pub use cells::{GRUCell, LSTMCell, RNN, SimpleRNNCell, StackedRNNCells};
 pub use conv_lstm::{ConvLSTM1D, ConvLSTM2D, ConvLSTM3D};
 pub use convolution::{Conv1D, Conv2D, Conv3D};
 pub use convolution_kinds::{
@@ -37,23 +46,27 @@ pub use convolution_kinds::{
 pub use core::InputLayer;
 pub use dense::Dense;
 pub use dropout::{
-    ActivityRegularization, AlphaDropout, AugMix, AutoContrast, Dropout, Equalization, GaussianDropout, GaussianNoise,
-    Identity, Masking, RandAugment, RandomBrightness, RandomColorDegeneration, RandomColorJitter, RandomContrast,
-    RandomElasticTransform, RandomErasing, RandomFlip, RandomGaussianBlur, RandomGrayscale, RandomHue, RandomInvert,
-    RandomPerspective, RandomPosterization, RandomRotation, RandomSaturation, RandomSharpness, RandomShear,
-    RandomTranslation, RandomZoom, Rescaling, Solarization, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
-    UnitNormalization,
+    ActivityRegularization, AlphaDropout, AugMix, AutoContrast, ContrastLimitedAdaptiveHistogramEqualization, CutMix,
+    Dropout, Equalization, GaussianDropout, GaussianNoise, Identity, Masking, MaxNumBoundingBoxes, MixUp, RandAugment,
+    RandomBrightness, RandomColorDegeneration, RandomColorJitter, RandomContrast, RandomElasticTransform,
+    RandomErasing, RandomFlip, RandomGaussianBlur, RandomGrayscale, RandomHue, RandomInvert, RandomPerspective,
+    RandomPosterization, RandomRotation, RandomSaturation, RandomSharpness, RandomShear, RandomTranslation, RandomZoom,
+    Rescaling, Solarization, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, UnitNormalization,
 };
 pub use einsum::EinsumDense;
-pub use embedding::Embedding;
+pub use embedding::{Embedding, ReversibleEmbedding};
+pub use encoding::{CategoryEncoding, Discretization, HashedCrossing, Hashing};
+pub use lookup::{IntegerLookup, StringLookup, TextVectorization};
 pub use merging::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
 pub use nested::NestedModel;
 pub use normalization::{BatchNormalization, GroupNormalization, LayerNormalization, Normalization, RMSNormalization};
+pub use opaque::{Lambda, UnknownLayer};
 pub use operation::Operation;
 pub use padding::{
     CenterCrop, Cropping1D, Cropping2D, Cropping3D, Margins, RandomCrop, Resizing, UpSampling1D, UpSampling2D,
     UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
 };
+pub use pipeline::Pipeline;
 pub use pooling::{
     AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D, AdaptiveMaxPooling1D,
     AdaptiveMaxPooling2D, AdaptiveMaxPooling3D, AveragePooling1D, AveragePooling2D, AveragePooling3D,
@@ -69,7 +82,7 @@ use crate::{
     dtype::DTypePolicy,
     error::{Error, Problem, Result},
     formula::{Expr, Formula},
-    keras_json::{Fields, Object},
+    keras_json::{self, Fields, Object},
     model::Carried,
     weight::Weight,
 };
@@ -79,23 +92,60 @@ use serde_json::{Map, Value};
 use activations::Activation;
 
 layer_list! {
-    Activation, ActivityRegularization, AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D,
-    AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D, Add, AdditiveAttention, AlphaDropout, Attention,
-    AugMix, AutoContrast, Average, AveragePooling1D, AveragePooling2D, AveragePooling3D, BatchNormalization,
-    Bidirectional, CenterCrop, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose,
-    ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D,
-    Dot, Dropout, ELU, EinsumDense, Embedding, Equalization, Flatten, GRU, GaussianDropout, GaussianNoise,
-    GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
-    GlobalMaxPooling3D, GroupNormalization, GroupQueryAttention, Identity, InputLayer, LSTM, LayerNormalization,
-    LeakyReLU, Masking, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum, MultiHeadAttention, Multiply,
-    Normalization, PReLU, Permute, RMSNormalization, RandAugment, RandomBrightness, RandomColorDegeneration,
-    RandomColorJitter, RandomContrast, RandomCrop, RandomElasticTransform, RandomErasing, RandomFlip,
-    RandomGaussianBlur, RandomGrayscale, RandomHue, RandomInvert, RandomPerspective, RandomPosterization,
-    RandomRotation, RandomSaturation, RandomSharpness, RandomShear, RandomTranslation, RandomZoom, ReLU, RepeatVector,
-    Rescaling, Reshape, Resizing, SeparableConv1D, SeparableConv2D, SimpleRNN, Softmax, Solarization,
-    SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, SpectralNormalization, Subtract, TimeDistributed,
+    Activation, ActivityRegularization, AdaptiveAveragePooling1D, AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D, AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D, Add,
+    AdditiveAttention, AlphaDropout, Attention, AugMix, AutoContrast, Average, AveragePooling1D, AveragePooling2D,
+    AveragePooling3D, BatchNormalization, Bidirectional, CategoryEncoding, CenterCrop, Concatenate,
+    ContrastLimitedAdaptiveHistogramEqualization, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
+    Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Cropping1D, Cropping2D, Cropping3D, CutMix, Dense,
+    DepthwiseConv1D, DepthwiseConv2D, Discretization, Dot, Dropout, ELU, EinsumDense, Embedding, Equalization,
+    Flatten, GRU, GRUCell, GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D,
+    GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, GroupNormalization,
+    GroupQueryAttention, HashedCrossing, Hashing, Identity, InputLayer, IntegerLookup, LSTM, LSTMCell, Lambda,
+    LayerNormalization, LeakyReLU, Masking, MaxNumBoundingBoxes, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum,
+    MelSpectrogram, Minimum, MixUp, MultiHeadAttention, Multiply, Normalization, PReLU, Permute, Pipeline,
+    RMSNormalization, RNN, RandAugment, RandomBrightness, RandomColorDegeneration, RandomColorJitter,
+    RandomContrast, RandomCrop, RandomElasticTransform, RandomErasing, RandomFlip, RandomGaussianBlur,
+    RandomGrayscale, RandomHue, RandomInvert, RandomPerspective, RandomPosterization, RandomRotation,
+    RandomSaturation, RandomSharpness, RandomShear, RandomTranslation, RandomZoom, ReLU, RepeatVector, Rescaling,
+    Reshape, Resizing, ReversibleEmbedding, STFTSpectrogram, SeparableConv1D, SeparableConv2D, SimpleRNN,
+    SimpleRNNCell, Softmax, Solarization, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
+    SpectralNormalization, StackedRNNCells, StringLookup, Subtract, TextVectorization, TimeDistributed,
     UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
 }
+
+/// The classes whose constructor sets `built`; all others wait for a shape, also where they have no weights.
+const BUILT_AT_ONCE: &[&str] = &[
+    "Activation",
+    "ActivityRegularization",
+    "AlphaDropout",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "Dropout",
+    "ELU",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "Identity",
+    "LeakyReLU",
+    "Masking",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
+    "ReLU",
+    "Reshape",
+    "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "UnitNormalization",
+];
 
 /// What every layer knows about itself.
 pub(crate) trait LayerSpec {
@@ -124,6 +174,66 @@ pub(crate) trait LayerSpec {
     fn needs_shape(&self) -> bool {
         false
     }
+
+    /// Which of a call's tensors the shapes and weights depend on; tensors under the name of a mask do not count.
+    fn operands(&self, inputs: &[Shape], arguments: Option<&Value>) -> Vec<Shape> {
+        unmasked(inputs, arguments)
+    }
+
+    /// The shapes of the outputs of one call; `arguments` are its `args` and `kwargs` where they are known.
+    fn called(&self, inputs: &[Shape], arguments: Option<&Value>) -> Result<Vec<Shape>, Problem> {
+        let _ = arguments;
+        self.output_shapes(inputs)
+    }
+
+    /// As [`LayerSpec::called`], for a call on other shapes than the configuration was written for.
+    fn recalled(&self, inputs: &[Shape], arguments: Option<&Value>) -> Result<Vec<Shape>, Problem> {
+        self.called(inputs, arguments)
+    }
+
+    /// Whether the layer may be of use without known output shapes.
+    fn may_be_unknown(&self) -> bool {
+        false
+    }
+
+    /// Sizes of output and states, for the cell of a recurrent layer.
+    fn cell(&self) -> Option<CellSizes> {
+        None
+    }
+}
+
+/// The sizes that a recurrent layer takes from its cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CellSizes {
+    pub(crate) output: u64,
+    pub(crate) states: Vec<u64>,
+}
+
+/// The inputs without those that are passed under the name of a mask.
+fn unmasked(inputs: &[Shape], arguments: Option<&Value>) -> Vec<Shape> {
+    let Some(named) = arguments
+        .and_then(|arguments| arguments.get("kwargs"))
+        .and_then(Value::as_object)
+    else {
+        return inputs.to_vec();
+    };
+    if !named.keys().any(|name| name.ends_with("mask")) {
+        return inputs.to_vec();
+    }
+    let tensors = keras_json::argument_tensors(arguments, inputs.len());
+    let kept = inputs.iter().zip(tensors);
+    kept.filter(|(_, name)| !name.is_some_and(|name| name.ends_with("mask")))
+        .map(|(shape, _)| shape.clone())
+        .collect()
+}
+
+/// Whether a call passes `true` under a name.
+pub(crate) fn flag(arguments: Option<&Value>, name: &str) -> bool {
+    let named = arguments.and_then(|arguments| arguments.get("kwargs"));
+    named
+        .and_then(|named| named.get(name))
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
 }
 
 impl Layer {
@@ -174,6 +284,15 @@ impl Layer {
         }
     }
 
+    /// Whether Keras calls the layer built before it has seen an input.
+    pub(crate) fn is_built_at_once(&self) -> bool {
+        match self {
+            Self::Model(nested) => nested.model.is_built(),
+            Self::Operation(_) | Self::InputLayer(_) => true,
+            layer => BUILT_AT_ONCE.contains(&layer.class()),
+        }
+    }
+
     pub(crate) fn parameter_formula(&self, inputs: &[Shape]) -> Result<Formula, Problem> {
         let what = "the number of parameters";
         if let Some(expression) = self.spec().parameters(inputs)? {
@@ -181,10 +300,36 @@ impl Layer {
         }
         let mut parts: Vec<Expr> = self.spec().weights(inputs)?.iter().map(Weight::expression).collect();
         match parts.len() {
-            0 => Formula::new(crate::formula::num(0, "0", "the layer has no weights"), what),
+            0 => {
+                let meaning = match self {
+                    Self::Unknown(_) => {
+                        "unknown: the class is not Keras' own, its weights are not in the configuration"
+                    }
+                    _ => "the layer has no weights",
+                };
+                Formula::new(crate::formula::num(0, "0", meaning), what)
+            }
             1 => Formula::new(parts.remove(0), what),
             _ => Formula::new(Expr::Sum(parts), what),
         }
+    }
+
+    /// The weights that the layer has in a model, with quantization and low-rank adaptation, and their count.
+    pub(crate) fn declared(&self, inputs: &[Shape], carried: &Carried) -> Result<(Vec<Weight>, Formula), Problem> {
+        let (weights, adapted) = adaptation::adapted(self, carried, inputs, self.spec().weights(inputs)?)?;
+        for weight in &weights {
+            let what = || format!("the number of parameters of '{}'", weight.name);
+            weight.count().ok_or_else(|| Problem::too_large(what()))?;
+        }
+        let formula = if adapted {
+            Formula::new(
+                Expr::Sum(weights.iter().map(Weight::expression).collect()),
+                "the number of parameters",
+            )?
+        } else {
+            self.parameter_formula(inputs)?
+        };
+        Ok((weights, formula))
     }
 
     fn problem(&self, problem: Problem) -> Error {

@@ -43,6 +43,8 @@ layer! {
         gamma_constraint: Value = Value::Null,
         /// Whether the statistics are shared between devices.
         synchronized: bool = false,
+        /// Whether the batch's statistics are corrected by the moving ones while training (Ioffe, 2017).
+        renorm: bool = false,
     }
 }
 
@@ -63,14 +65,24 @@ impl LayerSpec for BatchNormalization {
             weights.push(Weight::new("beta", channels, &self.beta_initializer));
         }
         weights.push(Weight::new("moving_mean", channels, &self.moving_mean_initializer).not_trainable());
-        weights.push(Weight::new("moving_variance", channels, &self.moving_variance_initializer).not_trainable());
+        let mut deviations = vec!["moving_variance"];
+        if self.renorm {
+            deviations.extend(["moving_stddev", "renorm_mean", "renorm_stddev"]);
+        }
+        for name in deviations {
+            let initializer = match name {
+                "renorm_mean" => &self.moving_mean_initializer,
+                _ => &self.moving_variance_initializer,
+            };
+            weights.push(Weight::new(name, channels, initializer).not_trainable());
+        }
         Ok(weights)
     }
 
     fn parameters(&self, inputs: &[Shape]) -> Result<Option<Expr>, Problem> {
         let channels = single(inputs)?.required(self.axis, "the normalized axis")?;
-        let kinds = 2 + u64::from(self.scale) + u64::from(self.center);
         let names: Vec<String> = self.weights(inputs)?.into_iter().map(|weight| weight.name).collect();
+        let kinds = names.len() as u64;
         Ok(Some(Expr::Product(vec![
             num(kinds, "kinds", &names.join(", ")),
             num(channels, "channels", "channels that are normalized on their own"),

@@ -19,7 +19,46 @@ struct Cell<'a> {
     states: usize,
     return_sequences: bool,
     return_state: bool,
+    stateful: bool,
     initializers: [&'a Initializer; 3],
+}
+
+/// The matrices of a cell: `gates` of them side by side in each kernel.
+pub(super) struct Gates<'a> {
+    pub(super) units: usize,
+    pub(super) gates: u64,
+    /// Shape of the bias: one row, or two when the recurrent part has its own.
+    pub(super) bias_rows: u64,
+    pub(super) initializers: [&'a Initializer; 3],
+}
+
+impl Gates<'_> {
+    pub(super) fn weights(&self, features: u64) -> Result<Vec<Weight>, Problem> {
+        let wide = (self.units as u64)
+            .checked_mul(self.gates)
+            .ok_or_else(|| Problem::too_large("gates × units"))?;
+        let wide = (wide, "gates × units");
+        let [kernel, recurrent, bias] = self.initializers;
+        let mut weights = vec![
+            Weight::new("kernel", [(features, "features"), wide], kernel),
+            Weight::new("recurrent_kernel", [(self.units as u64, "units"), wide], recurrent),
+        ];
+        match self.bias_rows {
+            0 => {}
+            1 => weights.push(Weight::new("bias", [wide], bias)),
+            rows => weights.push(Weight::new("bias", [(rows, "bias_rows"), wide], bias)),
+        }
+        Ok(weights)
+    }
+}
+
+/// The states that a stateful layer keeps between batches, as variables that training does not change.
+pub(super) fn kept_states(sequence: &Shape, sizes: &[u64]) -> Result<Vec<Weight>, Problem> {
+    let batch = sequence.required(0, "the batch of a stateful layer")?;
+    let state = |size: &u64| {
+        Weight::new("rnn_state", [(batch, "batch"), (*size, "units")], &Initializer::Zeros).not_trainable()
+    };
+    Ok(sizes.iter().map(state).collect())
 }
 
 impl Cell<'_> {
@@ -62,36 +101,29 @@ impl Cell<'_> {
     }
 
     fn weights(&self, inputs: &[Shape]) -> Result<Vec<Weight>, Problem> {
-        let wide = (self.units as u64)
-            .checked_mul(self.gates)
-            .ok_or_else(|| Problem::too_large("gates × units"))?;
-        let wide = (wide, "gates × units");
-        let named = |weight: &str| format!("{}/{weight}", self.name);
-        let mut weights = vec![
-            Weight::new(
-                &named("kernel"),
-                [(self.inputs(inputs)?, "features"), wide],
-                self.initializers[0],
-            ),
-            Weight::new(
-                &named("recurrent_kernel"),
-                [(self.units as u64, "units"), wide],
-                self.initializers[1],
-            ),
-        ];
-        match self.bias_rows {
-            0 => {}
-            1 => weights.push(Weight::new(&named("bias"), [wide], self.initializers[2])),
-            rows => weights.push(Weight::new(
-                &named("bias"),
-                [(rows, "bias_rows"), wide],
-                self.initializers[2],
-            )),
+        let gates = Gates {
+            units: self.units,
+            gates: self.gates,
+            bias_rows: self.bias_rows,
+            initializers: self.initializers,
+        };
+        let mut weights = gates.weights(self.inputs(inputs)?)?;
+        for weight in &mut weights {
+            weight.name = format!("{}/{}", self.name, weight.name);
+        }
+        if self.stateful {
+            weights.extend(kept_states(
+                self.sequence(inputs)?,
+                &vec![self.units as u64; self.states],
+            )?);
         }
         Ok(weights)
     }
 
     fn parameters(&self, inputs: &[Shape]) -> Result<Option<Expr>, Problem> {
+        if self.stateful {
+            return Ok(None);
+        }
         let units = num(self.units as u64, "units", "size of the state");
         let features = num(self.inputs(inputs)?, "features", "values of each step");
         let mut column = vec![features, units.clone()];
@@ -179,6 +211,7 @@ macro_rules! recurrent {
                     states,
                     return_sequences: self.return_sequences,
                     return_state: self.return_state,
+                    stateful: self.stateful,
                     initializers: [&self.kernel_initializer, &self.recurrent_initializer, &self.bias_initializer],
                 }
             }

@@ -40,8 +40,8 @@ impl WrappedLayer {
     }
 
     /// The weights of the layer inside, its name (or another one) in front of theirs.
-    fn weights(&self, name: &str, inputs: &[Shape]) -> Result<Vec<Weight>, Problem> {
-        let mut weights = self.0.layer.spec().weights(inputs)?;
+    pub(super) fn weights(&self, name: &str, inputs: &[Shape]) -> Result<Vec<Weight>, Problem> {
+        let mut weights = self.0.layer.declared(inputs, &self.0.carried)?.0;
         for weight in &mut weights {
             weight.name = format!("{name}/{}", weight.name);
             weight.trainable &= self.0.trainable;

@@ -118,7 +118,7 @@ impl Functional {
             });
         }
         let reads: Vec<(usize, usize)> = inputs.into_tensors().into_iter().map(|t| (t.node, t.output)).collect();
-        let node = make_node(&self.nodes, name, named, &reads, None)?;
+        let node = make_node(&self.nodes, name, named, &reads, None, None)?;
         self.nodes.push(node);
         Ok(Tensor {
             node: self.nodes.len() - 1,
@@ -151,7 +151,7 @@ impl Functional {
             carried: last.carried.clone(),
         };
         let reads: Vec<(usize, usize)> = inputs.into_tensors().into_iter().map(|t| (t.node, t.output)).collect();
-        let node = make_node(&self.nodes, name, named, &reads, Some(&last))?;
+        let node = make_node(&self.nodes, name, named, &reads, Some(&last), None)?;
         self.nodes.push(node);
         Ok(Tensor {
             node: self.nodes.len() - 1,

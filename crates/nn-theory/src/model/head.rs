@@ -106,7 +106,7 @@ impl ModelSpec {
                     }
                 },
             };
-            let node = make_node(&nodes, name, named, &[read], None)?;
+            let node = make_node(&nodes, name, named, &[read], None, None)?;
             nodes.push(node);
             read = (nodes.len() - 1, 0);
         }

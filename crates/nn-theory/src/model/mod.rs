@@ -45,6 +45,8 @@ pub(crate) struct Carried {
     pub(crate) config: Map<String, Value>,
     /// Keys beside `config`, such as `build_config` and `registered_name`.
     pub(crate) object: Map<String, Value>,
+    /// The dtype policy, where it says more than a [`DTypePolicy`] can: quantization, or policies of inner layers.
+    pub(crate) policy: Option<Value>,
 }
 
 /// What a layer's configuration says, fields and carried keys.
@@ -81,6 +83,8 @@ pub struct Node {
     pub call: usize,
     /// Parameters of the layer, as a formula (the same for every call).
     pub parameters: Formula,
+    /// Whether the layer has seen its inputs.
+    pub(crate) called: bool,
     pub(crate) declared: Vec<Weight>,
     pub(crate) carried: Carried,
     /// `args` and `kwargs` of the call as the configuration had them.
@@ -90,7 +94,7 @@ pub struct Node {
 impl Node {
     /// Whether the layer knows its shapes and has its weights.
     pub fn is_built(&self) -> bool {
-        !self.output_shapes.is_empty() || !self.layer.spec().needs_shape()
+        self.called || self.layer.is_built_at_once()
     }
 
     /// Keras' `get_config()` of the layer, without its name, flags and dtype: also the options that are carried through
@@ -132,10 +136,8 @@ impl Node {
             return Ok(None);
         }
         let count = || {
-            let cost = self
-                .layer
-                .spec()
-                .multiply_adds(&self.input_shapes, &self.output_shapes)?;
+            let operands = self.layer.spec().operands(&self.input_shapes, self.arguments.as_ref());
+            let cost = self.layer.spec().multiply_adds(&operands, &self.output_shapes)?;
             cost.map(|cost| Formula::new(cost, "the number of multiply-adds"))
                 .transpose()
         };
@@ -254,6 +256,30 @@ impl ModelSpec {
     /// The layer with this name (its first call).
     pub fn layer(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// The layers whose class is not Keras' own, those of nested models included: they are carried through, and what they
+    /// add to the counts is unknown.
+    ///
+    /// ```
+    /// use nn_theory::ModelSpec;
+    /// let model = ModelSpec::from_keras_json(r#"{"class_name": "Sequential", "config": {"name": "m", "layers": [
+    ///     {"class_name": "InputLayer", "config": {"batch_shape": [null, 4], "name": "x"}},
+    ///     {"module": "shop", "class_name": "Scale", "registered_name": "shop>Scale", "config": {"name": "scale"}}]}}"#)?;
+    /// assert_eq!(model.unknown_layers()[0].name, "scale");
+    /// assert!(model.summary(&Default::default())?.contains(" Unknown params: scale (Scale)"));
+    /// # Ok::<(), nn_theory::Error>(())
+    /// ```
+    pub fn unknown_layers(&self) -> Vec<&Node> {
+        let mut found = Vec::new();
+        for node in self.layers() {
+            match &node.layer {
+                Layer::Unknown(_) => found.push(node),
+                Layer::Model(nested) => found.extend(nested.model.unknown_layers()),
+                _ => {}
+            }
+        }
+        found
     }
 
     /// Indices of the input nodes.
@@ -392,16 +418,18 @@ impl ModelSpec {
                 .inputs
                 .iter()
                 .zip(&node.input_tensors)
-                .map(|(&from, &tensor)| shapes[from][tensor].clone())
+                .map(|(&from, &tensor)| shapes[from].get(tensor).cloned().unwrap_or_default())
                 .collect();
-            let outputs = node.layer.spec().output_shapes(&reads);
+            let spec = node.layer.spec();
+            let operands = spec.operands(&reads, node.arguments.as_ref());
+            let outputs = spec.recalled(&operands, node.arguments.as_ref());
             shapes.push(outputs.map_err(|problem| problem.at(&node.name, node.layer.class()))?);
         }
         Ok(self
             .outputs
             .iter()
             .zip(&self.output_tensors)
-            .map(|(&node, &tensor)| shapes[node][tensor].clone())
+            .map(|(&node, &tensor)| shapes[node].get(tensor).cloned().unwrap_or_default())
             .collect())
     }
 
@@ -423,6 +451,7 @@ pub(crate) fn make_node(
     named: NamedLayer,
     reads: &[(usize, usize)],
     first: Option<&Node>,
+    arguments: Option<Value>,
 ) -> Result<Node> {
     let NamedLayer {
         layer,
@@ -436,35 +465,31 @@ pub(crate) fn make_node(
         let shape = nodes
             .get(from)
             .and_then(|node| node.output_shapes.get(tensor))
-            .ok_or_else(|| Error::Graph {
-                model: name.clone(),
-                problem: format!("reads output {tensor} of node {from}, which does not exist"),
+            .ok_or_else(|| {
+                let source = nodes.get(from).map_or("?", |node| node.name.as_str());
+                let problem = format!("reads output {tensor} of '{source}', whose shape is unknown");
+                Problem::shape(problem).at(&name, layer.class())
             })?;
         input_shapes.push(shape.clone());
     }
+    let operands = layer.spec().operands(&input_shapes, arguments.as_ref());
     let make = || -> Result<_, Problem> {
-        let output_shapes = layer.spec().output_shapes(&input_shapes)?;
-        let output_shape = output_shapes
-            .first()
-            .cloned()
-            .ok_or_else(|| Problem::shape("has no output; its shape is unknown"))?;
+        let output_shapes = layer.spec().called(&operands, arguments.as_ref())?;
+        let output_shape = match output_shapes.first() {
+            Some(shape) => shape.clone(),
+            None if layer.spec().may_be_unknown() => Shape::default(),
+            None => return Err(Problem::shape("has no output; its shape is unknown")),
+        };
         let (declared, parameters) = match first {
             Some(first) => (first.declared.clone(), first.parameters.clone()),
-            None => {
-                let declared = layer.spec().weights(&input_shapes)?;
-                for weight in &declared {
-                    let what = || format!("the number of parameters of '{}'", weight.name);
-                    weight.count().ok_or_else(|| Problem::too_large(what()))?;
-                }
-                (declared, layer.parameter_formula(&input_shapes)?)
-            }
+            None => layer.declared(&operands, &carried)?,
         };
         Ok((output_shapes, output_shape, declared, parameters))
     };
     let (output_shapes, output_shape, declared, parameters) =
         make().map_err(|problem| problem.at(&name, layer.class()))?;
     if let Some(first) = first
-        && let Some(problem) = sharing_problem(first, &layer, &input_shapes)
+        && let Some(problem) = sharing_problem(first, &layer, &operands)
     {
         return Err(problem.at(&name, layer.class()));
     }
@@ -480,9 +505,10 @@ pub(crate) fn make_node(
         dtype,
         call: first.map_or(0, |first| first.call + 1),
         parameters,
+        called: true,
         declared,
         carried,
-        arguments: None,
+        arguments,
     })
 }
 
@@ -494,7 +520,7 @@ fn sharing_problem(first: &Node, layer: &Layer, inputs: &[Shape]) -> Option<Prob
             .map(|weight| weight.dims.iter().map(|d| d.0).collect())
             .collect::<Vec<Vec<u64>>>()
     };
-    match layer.spec().weights(inputs) {
+    match layer.declared(inputs, &first.carried).map(|declared| declared.0) {
         Ok(weights) if sizes(&weights) == sizes(&first.declared) => None,
         Ok(_) => {
             let inputs: Vec<String> = inputs.iter().map(Shape::to_string).collect();
@@ -529,6 +555,7 @@ pub(crate) fn unbuilt_node(name: String, named: NamedLayer, previous: Option<usi
         dtype: named.dtype,
         call: 0,
         parameters,
+        called: false,
         declared: Vec::new(),
         carried: named.carried,
         arguments: None,

@@ -94,7 +94,7 @@ impl Sequential {
             }
             let node = if built {
                 let reads: Vec<(usize, usize)> = index.checked_sub(1).map(|from| (from, 0)).into_iter().collect();
-                make_node(&nodes, name, named, &reads, None)?
+                make_node(&nodes, name, named, &reads, None, None)?
             } else {
                 unbuilt_node(name, named, index.checked_sub(1))?
             };

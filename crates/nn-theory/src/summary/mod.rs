@@ -50,6 +50,9 @@ pub struct OptimizerSize {
     pub bytes: u64,
 }
 
+/// Most column positions that are looked at; no summary has more than five columns.
+const MAX_POSITIONS: usize = 64;
+
 /// Longest line of a summary.
 const MAX_LINE_LENGTH: usize = 100_000;
 
@@ -96,7 +99,8 @@ impl ModelSpec {
             .clone()
             .filter(|p| !p.is_empty())
             .unwrap_or_else(|| default_positions.to_vec());
-        if positions.len() != default_positions.len() {
+        // As in Keras, further positions only have to leave a column of 4 characters each.
+        if positions.len() < default_positions.len() || positions.len() > MAX_POSITIONS {
             let (expected, found) = (default_positions.len(), positions.len());
             return Err(fail(format!(
                 "the option 'positions' needs {expected} numbers for this model, found {found}"
@@ -133,7 +137,9 @@ impl ModelSpec {
         }
         let mut columns = Vec::with_capacity(headers.len());
         let mut current = 0;
-        for ((title, alignment), position) in headers.into_iter().zip(&positions) {
+        let headers = headers.into_iter().map(Some).chain(std::iter::repeat(None));
+        for (header, position) in headers.zip(&positions) {
+            let (title, alignment) = header.unwrap_or(("beyond the last", Alignment::Left));
             // `as` truncates like Python's int() and maps NaN and negative positions to 0.
             let end = (position * line_length as f64) as usize;
             let width = end.saturating_sub(current);
@@ -143,11 +149,13 @@ impl ModelSpec {
                 );
                 return Err(fail(problem));
             }
-            columns.push(Column {
-                title,
-                alignment,
-                width,
-            });
+            if header.is_some() {
+                columns.push(Column {
+                    title,
+                    alignment,
+                    width,
+                });
+            }
             current += width;
         }
 
@@ -226,6 +234,15 @@ impl ModelSpec {
                 size(optimizer.parameters, optimizer.bytes)
             ));
         }
+        // No line of Keras, which runs the classes that are unknown here.
+        let unknown = self.unknown_layers();
+        if !unknown.is_empty() {
+            let names: Vec<String> = unknown
+                .iter()
+                .map(|node| format!("{} ({})", node.name, node.layer.class()))
+                .collect();
+            lines.push(format!(" Unknown params: {}; not counted above", names.join(", ")));
+        }
         lines
     }
 }
@@ -239,10 +256,10 @@ struct Look {
 }
 
 fn cells(node: &Node, last: &Node, prefix: &str, connected: Option<String>, look: Look) -> Vec<String> {
-    let params = if node.is_built() {
-        with_separators(node.parameters.value())
-    } else {
-        "0 (unbuilt)".to_owned()
+    let params = match &node.layer {
+        Layer::Unknown(_) => "? (unknown)".to_owned(),
+        _ if node.is_built() => with_separators(node.parameters.value()),
+        _ => "0 (unbuilt)".to_owned(),
     };
     let name = format!("{prefix}{} ({})", node.name, node.layer.printed_class());
     let mut cells = vec![name, printed_shape(&last.output_shapes), params];
@@ -253,21 +270,41 @@ fn cells(node: &Node, last: &Node, prefix: &str, connected: Option<String>, look
     cells
 }
 
-/// Adds the layers inside a nested model; they have no connections in the outer graph.
+/// Adds the layers inside a nested model or pipeline; they have no connections in the outer graph.
 fn add_nested(table: &mut Table, node: &Node, depth: usize, look: Look) {
-    let (true, Layer::Model(nested)) = (look.nested, &node.layer) else {
+    if !look.nested {
         return;
-    };
+    }
     let prefix = format!("{}└ ", "   ".repeat(depth));
-    for inner in nested.model.layers().filter(|inner| shown_in(&nested.model, inner)) {
-        table.add(cells(
-            inner,
-            inner,
-            &prefix,
-            look.connected.then(|| "-".to_owned()),
-            look,
-        ));
-        add_nested(table, inner, depth + 1, look);
+    let connected = || look.connected.then(|| "-".to_owned());
+    match &node.layer {
+        Layer::Model(nested) => {
+            let listed = |inner: &&Node| shown_in(&nested.model, inner) && !matches!(inner.layer, Layer::Operation(_));
+            let calls = nested.model.calls();
+            for inner in nested.model.layers().filter(listed) {
+                let last = calls.get(inner.name.as_str()).and_then(|calls| calls.last());
+                let last = last.map_or(inner, |&last| &nested.model.nodes[last]);
+                table.add(cells(inner, last, &prefix, connected(), look));
+                add_nested(table, inner, depth + 1, look);
+            }
+        }
+        Layer::Pipeline(pipeline) => {
+            for row in pipeline.rows(&node.input_shapes) {
+                let params = if node.is_built() {
+                    with_separators(row.parameters)
+                } else {
+                    "0 (unbuilt)".to_owned()
+                };
+                let name = format!("{prefix}{} ({})", row.name, row.class);
+                let mut cells = vec![name, printed_shape(&row.output_shapes), params];
+                cells.extend(connected());
+                if look.trainable {
+                    cells.push(if row.parameters == 0 { "-" } else { "Y" }.to_owned());
+                }
+                table.add(cells);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -276,9 +313,10 @@ pub(crate) fn shown_in(model: &ModelSpec, node: &Node) -> bool {
     model.kind == ModelKind::Functional || !matches!(node.layer, Layer::InputLayer(_))
 }
 
-/// Y, N or - for a layer without weights.
+/// Y, N, - for a layer without weights, ? for a layer whose weights are unknown.
 pub(crate) fn trainable_flag(node: &Node) -> &'static str {
     match (node.declared.is_empty(), node.trainable) {
+        (true, _) if matches!(node.layer, Layer::Unknown(_)) => "?",
         (true, _) => "-",
         (false, true) => "Y",
         (false, false) => "N",
