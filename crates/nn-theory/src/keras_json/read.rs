@@ -309,21 +309,6 @@ fn named_layer(
     mut config: Object<'_>,
     object: Object<'_>,
 ) -> Result<(NamedLayer, Option<Shape>)> {
-    let at = |problem: Problem| problem.at(name, class);
-    let trainable = match config.remove("trainable") {
-        None | Some(Json::Null) => true,
-        Some(value) => bool::read_json(&value).map_err(|problem| at(Problem::key("trainable", problem)))?,
-    };
-    let (dtype, policy) = policy(config.remove("dtype")).map_err(at)?;
-    // Keras 2 names the shape of an input `batch_input_shape`.
-    let legacy = config.remove("batch_input_shape").filter(|shape| !shape.is_null());
-    let legacy = legacy.map(|shape| Shape::read_json(&shape)).transpose();
-    let legacy = legacy.map_err(|problem| at(Problem::key("batch_input_shape", problem)))?;
-    if class == "InputLayer"
-        && let Some(shape) = &legacy
-    {
-        config.insert("batch_shape", Json::from_value(shape.write()));
-    }
     let module = text(&object, "module").unwrap_or_default();
     if module.contains(".ops") {
         let operation = Operation {
@@ -345,6 +330,12 @@ fn named_layer(
         ));
     }
     if !is_keras_own(module, text(&object, "registered_name"), class) {
+        let at = |problem: Problem| problem.at(name, class);
+        let trainable = match config.get("trainable") {
+            None | Some(Json::Null) => true,
+            Some(value) => bool::read_json(value).map_err(|problem| at(Problem::key("trainable", problem)))?,
+        };
+        let (dtype, policy) = policy(config.get("dtype").cloned()).map_err(at)?;
         let unknown = UnknownLayer {
             module: module.to_owned(),
             class: class.to_owned(),
@@ -361,7 +352,22 @@ fn named_layer(
             },
             ..NamedLayer::new(Layer::Unknown(unknown))
         };
-        return Ok((named, legacy));
+        return Ok((named, None));
+    }
+    let at = |problem: Problem| problem.at(name, class);
+    let trainable = match config.remove("trainable") {
+        None | Some(Json::Null) => true,
+        Some(value) => bool::read_json(&value).map_err(|problem| at(Problem::key("trainable", problem)))?,
+    };
+    let (dtype, policy) = policy(config.remove("dtype")).map_err(at)?;
+    // Keras 2 names the shape of an input `batch_input_shape`.
+    let legacy = config.remove("batch_input_shape").filter(|shape| !shape.is_null());
+    let legacy = legacy.map(|shape| Shape::read_json(&shape)).transpose();
+    let legacy = legacy.map_err(|problem| at(Problem::key("batch_input_shape", problem)))?;
+    if class == "InputLayer"
+        && let Some(shape) = &legacy
+    {
+        config.insert("batch_shape", Json::from_value(shape.write()));
     }
     // Keras 2 names the slope of this layer `alpha`.
     if class == "LeakyReLU"
@@ -370,6 +376,9 @@ fn named_layer(
     {
         config.insert("negative_slope", alpha);
     }
+    // Keras writes one axis for both inputs as it was given.
+    let axes = config.get("axes").filter(|_| class == "Dot").map(Json::to_value);
+    let axes = axes.filter(Value::is_i64);
     let carried_object = carried_object(object);
     let mut fields = Fields::new(config);
     let unknown = || Error::UnknownClass {
@@ -378,8 +387,10 @@ fn named_layer(
         known: Layer::classes().len(),
     };
     let layer = Layer::read(class, &mut fields).ok_or_else(unknown)?.map_err(at)?;
+    let mut rest = fields.rest();
+    rest.extend(axes.map(|axes| ("axes".to_owned(), axes)));
     let carried = Carried {
-        config: fields.rest(),
+        config: rest,
         object: carried_object,
         policy,
     };

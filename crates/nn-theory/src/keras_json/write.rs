@@ -124,13 +124,6 @@ fn described(name: &str, layer: &Layer, trainable: bool, dtype: DTypePolicy, car
         }
         Layer::Unknown(unknown) => {
             config.insert("name".to_owned(), json!(name));
-            if !unknown.config.contains_key("trainable") {
-                config.insert("trainable".to_owned(), json!(trainable));
-            }
-            config.insert(
-                "dtype".to_owned(),
-                carried.policy.clone().unwrap_or_else(|| policy(dtype.name())),
-            );
             unknown.module.clone()
         }
         Layer::InputLayer(input) => {
@@ -140,6 +133,16 @@ fn described(name: &str, layer: &Layer, trainable: bool, dtype: DTypePolicy, car
             config.insert("ragged".to_owned(), json!(false));
             config.insert("name".to_owned(), json!(name));
             config.insert("optional".to_owned(), json!(false));
+            "keras.layers".to_owned()
+        }
+        // Keras' constructors of these two know no such keys.
+        Layer::Pipeline(_) => {
+            config.insert("name".to_owned(), json!(name));
+            "keras.layers".to_owned()
+        }
+        Layer::Discretization(_) => {
+            config.insert("name".to_owned(), json!(name));
+            config.insert("dtype".to_owned(), json!(dtype.name()));
             "keras.layers".to_owned()
         }
         _ => {

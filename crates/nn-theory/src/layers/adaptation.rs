@@ -337,6 +337,59 @@ fn low_rank(rank: u64, weights: &mut Vec<Weight>) {
     }
 }
 
+/// The policy of an inner layer in a map of policies (`DTypePolicyMap`), found by the end of its path.
+fn inner_policy<'a>(policy: &'a Value, name: &str) -> Option<&'a Value> {
+    let map = policy.get("config")?.get("policy_map")?.as_object()?;
+    let found = map.iter().find(|(path, _)| path.rsplit('/').next() == Some(name));
+    found.map(|(_, policy)| policy)
+}
+
+/// The equation of a projection of Keras' attention layers: `abc,cde->abde`.
+fn projection(free: usize, bound: usize, outputs: usize) -> String {
+    let letters: Vec<char> = ('a'..='z').collect();
+    let part = |from: usize, count: usize| letters.iter().skip(from).take(count).collect::<String>();
+    let (front, middle, back) = (part(0, free), part(free, bound), part(free + bound, outputs));
+    format!("{front}{middle},{middle}{back}->{front}{back}")
+}
+
+/// The projections of an attention layer, each an `EinsumDense` with a policy of its own.
+fn quantize_projections(policy: &Value, inputs: &[Shape], weights: Vec<Weight>) -> Result<Vec<Weight>, Problem> {
+    let mut result = Vec::new();
+    let mut rest = weights.into_iter().peekable();
+    while let Some(first) = rest.next() {
+        let Some((name, _)) = first.name.split_once('/') else {
+            result.push(first);
+            continue;
+        };
+        let name = name.to_owned();
+        let prefix = format!("{name}/");
+        let mut group = vec![first];
+        while let Some(weight) = rest.next_if(|weight| weight.name.starts_with(&prefix)) {
+            group.push(weight);
+        }
+        let Some(mode) = inner_policy(policy, &name).map(mode).transpose()?.flatten() else {
+            result.extend(group);
+            continue;
+        };
+        let kernel_rank = group[0].dims.len();
+        let rank = inputs.first().map_or(3, Shape::rank);
+        let equation = if name == "attention_output" {
+            projection(rank - 1, 2, kernel_rank.saturating_sub(2))
+        } else {
+            projection(rank - 1, 1, kernel_rank.saturating_sub(1))
+        };
+        for weight in &mut group {
+            weight.name = weight.name[prefix.len()..].to_owned();
+        }
+        let dense = Layer::EinsumDense(super::EinsumDense::new(equation, Vec::new()));
+        for mut weight in quantize(&dense, mode, inputs, group)? {
+            weight.name = format!("{prefix}{}", weight.name);
+            result.push(weight);
+        }
+    }
+    Ok(result)
+}
+
 /// The weights under the layer's quantization policy and `lora_rank`, and whether these change anything.
 pub(super) fn adapted(
     layer: &Layer,
@@ -345,14 +398,6 @@ pub(super) fn adapted(
     mut weights: Vec<Weight>,
 ) -> Result<(Vec<Weight>, bool), Problem> {
     let mut changed = false;
-    if matches!(
-        layer,
-        Layer::Dense(_) | Layer::EinsumDense(_) | Layer::Embedding(_) | Layer::ReversibleEmbedding(_)
-    ) && let Some(mode) = carried.policy.as_ref().map(mode).transpose()?.flatten()
-    {
-        weights = quantize(layer, mode, inputs, weights)?;
-        changed = true;
-    }
     let class = layer.class();
     let adaptable = matches!(
         class,
@@ -366,6 +411,22 @@ pub(super) fn adapted(
         let rank = rank.ok_or_else(|| Problem::key("lora_rank", "must be a whole number of at least 1"))?;
         low_rank(rank, &mut weights);
         changed = true;
+    }
+    let Some(policy) = &carried.policy else {
+        return Ok((weights, changed));
+    };
+    match layer {
+        Layer::Dense(_) | Layer::EinsumDense(_) | Layer::Embedding(_) | Layer::ReversibleEmbedding(_) => {
+            if let Some(mode) = mode(policy)? {
+                weights = quantize(layer, mode, inputs, weights)?;
+                changed = true;
+            }
+        }
+        Layer::MultiHeadAttention(_) | Layer::GroupQueryAttention(_) => {
+            weights = quantize_projections(policy, inputs, weights)?;
+            changed = true;
+        }
+        _ => {}
     }
     Ok((weights, changed))
 }

@@ -51,7 +51,7 @@ layer! {
         frame_length: usize = 256,
         /// Samples between two windows; by default half a window.
         frame_step: Option<usize> = None,
-        /// Length of the Fourier transform; by default that of the window.
+        /// Length of the Fourier transform; by default the next power of two that the window fits into.
         fft_length: Option<usize> = None,
         /// What is added around the input.
         padding: Padding = Padding::Valid,
@@ -64,7 +64,10 @@ layer! {
 
 impl STFTSpectrogram {
     fn frequencies(&self) -> u64 {
-        self.fft_length.unwrap_or(self.frame_length) as u64 / 2 + 1
+        let length = self
+            .fft_length
+            .or_else(|| self.frame_length.checked_next_power_of_two());
+        length.unwrap_or(usize::MAX) as u64 / 2 + 1
     }
 }
 

@@ -229,15 +229,8 @@ impl LayerSpec for RNN {
     }
 
     fn weights(&self, inputs: &[Shape]) -> Result<Vec<Weight>, Problem> {
-        let (sequence, step) = self.sequence(inputs)?;
-        let mut weights = self.cell.weights(&self.cell.name(), &[step])?;
-        if self.stateful {
-            weights.extend(super::recurrent::kept_states(
-                sequence,
-                &sizes_of(&self.cell, "cell")?.states,
-            )?);
-        }
-        Ok(weights)
+        let (_, step) = self.sequence(inputs)?;
+        self.cell.weights(&self.cell.name(), &[step])
     }
 
     fn multiply_adds(&self, inputs: &[Shape], _: &[Shape]) -> Result<Option<Expr>, Problem> {

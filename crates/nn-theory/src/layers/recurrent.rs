@@ -19,7 +19,6 @@ struct Cell<'a> {
     states: usize,
     return_sequences: bool,
     return_state: bool,
-    stateful: bool,
     initializers: [&'a Initializer; 3],
 }
 
@@ -50,15 +49,6 @@ impl Gates<'_> {
         }
         Ok(weights)
     }
-}
-
-/// The states that a stateful layer keeps between batches, as variables that training does not change.
-pub(super) fn kept_states(sequence: &Shape, sizes: &[u64]) -> Result<Vec<Weight>, Problem> {
-    let batch = sequence.required(0, "the batch of a stateful layer")?;
-    let state = |size: &u64| {
-        Weight::new("rnn_state", [(batch, "batch"), (*size, "units")], &Initializer::Zeros).not_trainable()
-    };
-    Ok(sizes.iter().map(state).collect())
 }
 
 impl Cell<'_> {
@@ -111,19 +101,10 @@ impl Cell<'_> {
         for weight in &mut weights {
             weight.name = format!("{}/{}", self.name, weight.name);
         }
-        if self.stateful {
-            weights.extend(kept_states(
-                self.sequence(inputs)?,
-                &vec![self.units as u64; self.states],
-            )?);
-        }
         Ok(weights)
     }
 
     fn parameters(&self, inputs: &[Shape]) -> Result<Option<Expr>, Problem> {
-        if self.stateful {
-            return Ok(None);
-        }
         let units = num(self.units as u64, "units", "size of the state");
         let features = num(self.inputs(inputs)?, "features", "values of each step");
         let mut column = vec![features, units.clone()];
@@ -211,7 +192,6 @@ macro_rules! recurrent {
                     states,
                     return_sequences: self.return_sequences,
                     return_state: self.return_state,
-                    stateful: self.stateful,
                     initializers: [&self.kernel_initializer, &self.recurrent_initializer, &self.bias_initializer],
                 }
             }

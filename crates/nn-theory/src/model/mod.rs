@@ -3,11 +3,13 @@
 mod functional;
 mod head;
 mod naming;
+mod receptive;
 mod sequential;
 
 pub(crate) use functional::depths;
 pub use functional::{Functional, IntoTensors, Tensor};
 pub(crate) use naming::auto_name;
+pub use receptive::ReceptiveField;
 pub use sequential::Sequential;
 
 use crate::{

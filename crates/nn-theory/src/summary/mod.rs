@@ -202,7 +202,11 @@ impl ModelSpec {
         for call in calls.iter().map(|&call| &self.nodes[call]) {
             for (&from, tensor) in call.inputs.iter().zip(&call.input_tensors) {
                 let source = &self.nodes[from];
-                connections.push(format!("{}[{}][{tensor}]", source.name, source.call));
+                connections.push(format!(
+                    "{}{}][{tensor}]",
+                    text::before_bracket(&source.name),
+                    source.call
+                ));
             }
         }
         if connections.is_empty() {
@@ -261,7 +265,11 @@ fn cells(node: &Node, last: &Node, prefix: &str, connected: Option<String>, look
         _ if node.is_built() => with_separators(node.parameters.value()),
         _ => "0 (unbuilt)".to_owned(),
     };
-    let name = format!("{prefix}{} ({})", node.name, node.layer.printed_class());
+    let name = format!(
+        "{} ({})",
+        text::escaped(&format!("{prefix}{}", node.name)),
+        node.layer.printed_class()
+    );
     let mut cells = vec![name, printed_shape(&last.output_shapes), params];
     cells.extend(connected);
     if look.trainable {

@@ -214,12 +214,68 @@ pub(super) fn words_in_lines(text: &str, width: usize, fold: bool) -> Vec<String
     lines
 }
 
+/// The line without those blanks at its end that stand beyond `width`.
+fn without_overhang(line: &str, width: usize) -> &str {
+    let mut line = line;
+    while cell_width(line) > width
+        && let Some(shorter) = line.strip_suffix(char::is_whitespace)
+    {
+        line = shorter;
+    }
+    line
+}
+
+/// A name as Keras escapes it for `rich`: a backslash at its end is doubled, and stays so before a blank.
+pub(super) fn escaped(name: &str) -> String {
+    if name.ends_with('\\') && !name.ends_with("\\\\") {
+        format!("{name}\\")
+    } else {
+        name.to_owned()
+    }
+}
+
+/// A name with the bracket behind it, where Keras forgets to escape: tags disappear, and so does a backslash before `[`.
+pub(super) fn before_bracket(name: &str) -> String {
+    format!("{}[", without_tags(name)).replace("\\[", "[")
+}
+
+/// A text without what `rich` takes for tags, such as `[bold]`.
+fn without_tags(name: &str) -> String {
+    let mut result = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(open) = rest.find('[') {
+        let (before, bracket) = rest.split_at(open);
+        let inside = &bracket[1..];
+        let starts = inside.starts_with(|c: char| c.is_ascii_lowercase() || matches!(c, '#' | '/' | '@'));
+        let end = inside
+            .find(['[', ']'])
+            .filter(|&end| starts && inside[end..].starts_with(']'));
+        let Some(end) = end else {
+            result.push_str(before);
+            result.push('[');
+            rest = inside;
+            continue;
+        };
+        // Backslashes in front of a tag: every second one escapes, and an odd one makes the tag plain text.
+        let plain = before.trim_end_matches('\\');
+        let slashes = before.len() - plain.len();
+        result.push_str(plain);
+        result.push_str(&"\\".repeat(slashes / 2));
+        if slashes % 2 == 1 {
+            result.push_str(&bracket[..end + 2]);
+        }
+        rest = &inside[end + 1..];
+    }
+    result.push_str(rest);
+    result
+}
+
 /// Adds a line of text that wraps at the width of the console.
 pub(super) fn push_folded(out: &mut String, text: &str, limit: Option<usize>) {
     match limit {
         Some(limit) if limit > 0 && cell_width(text) > limit => {
             for line in words_in_lines(text, limit, true) {
-                out.push_str(line.trim_end());
+                out.push_str(without_overhang(&line, limit));
                 out.push('\n');
             }
         }
@@ -252,4 +308,25 @@ pub fn memory_size(bytes: u64) -> String {
         std::cmp::Ordering::Less => {}
     }
     format!("{}.{:02} {unit}", hundredths / 100, hundredths % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{before_bracket, escaped};
+
+    #[test]
+    fn names_are_escaped_where_keras_escapes_them() {
+        for (name, printed) in [
+            ("plain", "plain["),
+            ("[bold]loud", "loud["),
+            ("a[red]b", "ab["),
+            ("in[0]", "in[0]["),
+            ("[x", "[x["),
+            ("back\\", "back["),
+        ] {
+            assert_eq!(before_bracket(name), printed);
+        }
+        assert_eq!(escaped("back\\"), "back\\\\");
+        assert_eq!(escaped("plain"), "plain");
+    }
 }
