@@ -7,10 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-fn folder() -> PathBuf {
+/// The folders of cases: captured ones, and those that `golden/make_summaries.py` makes.
+fn folders() -> Vec<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     match std::env::var_os("GOLDEN_DIR") {
-        Some(folder) => Path::new(&folder).join("summary"),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/summary"),
+        Some(folder) => vec![Path::new(&folder).join("summary")],
+        None => vec![own.join("summary"), own.join("generated")],
     }
 }
 
@@ -106,9 +108,18 @@ fn check_model(folder: &Path, name: &str, model: &ModelSpec, counts: &Value, rou
         }
     }
     check_weights(name, model, counts, &mut problems);
+    // What a built optimizer stores follows from its configuration.
+    if let (Some(parameters), Ok(Some(size))) = (counts["optimizer"].as_u64(), model.optimizer_size())
+        && (parameters, counts["bytes"]["optimizer"].as_u64()) != (size.parameters, Some(size.bytes))
+    {
+        problems.push(format!(
+            "{name}{round}: the optimizer has {size:?}, expected {parameters} in {} bytes",
+            counts["bytes"]["optimizer"]
+        ));
+    }
     // Every formula must give the number that the table prints.
-    for (row, layer) in model
-        .explain()
+    let rows = model.explain();
+    for (row, layer) in rows
         .iter()
         .filter(|row| row.depth == 0)
         .zip(counts["layers"].as_array().into_iter().flatten())
@@ -180,9 +191,10 @@ fn check_case(folder: &Path, path: &Path) -> Vec<String> {
 
 #[test]
 fn summaries_and_counts_are_those_of_keras() {
-    let folder = folder();
-    let mut cases: Vec<PathBuf> = fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+    let folders = folders();
+    let mut cases: Vec<PathBuf> = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())))
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.to_string_lossy().ends_with(".counts.json"))
         // A subclassed model has no graph in its configuration: there is nothing to count from.
@@ -192,11 +204,11 @@ fn summaries_and_counts_are_those_of_keras() {
         })
         .collect();
     cases.sort();
-    assert!(!cases.is_empty(), "no cases in {}", folder.display());
+    assert!(!cases.is_empty(), "no cases in {folders:?}");
     let mut failed = 0;
     let mut report = String::new();
     for case in &cases {
-        let problems = check_case(&folder, case);
+        let problems = check_case(case.parent().unwrap_or(Path::new("")), case);
         failed += usize::from(!problems.is_empty());
         for problem in problems {
             report.push_str("\n  ");
