@@ -11,6 +11,7 @@ use super::{
 use crate::{
     DTypePolicy, InputLayer, Layer, ModelKind, ModelSpec, NamedLayer, NestedModel, Operation, Shape, UnknownLayer,
     error::{Error, Problem, Result},
+    layers::module_of,
     model::Carried,
 };
 use serde_json::{Map, Value};
@@ -309,7 +310,23 @@ fn named_layer(
     mut config: Object<'_>,
     object: Object<'_>,
 ) -> Result<(NamedLayer, Option<Shape>)> {
-    let module = text(&object, "module").unwrap_or_default();
+    // Legacy HDF5 files name no modules; there an operation has not the keys that every layer has.
+    let guessed = match object.get("module") {
+        None if Layer::classes().contains(&class)
+            && (config.contains_key("trainable") || config.contains_key("dtype")) =>
+        {
+            None
+        }
+        None => module_of(class),
+        _ => None,
+    };
+    let module = guessed.as_deref().or(text(&object, "module")).unwrap_or_default();
+    // The class's own name; the one that it is exported and configured under is shorter.
+    let class = if class == "GroupedQueryAttention" {
+        "GroupQueryAttention"
+    } else {
+        class
+    };
     if module.contains(".ops") {
         let operation = Operation {
             module: module.to_owned(),

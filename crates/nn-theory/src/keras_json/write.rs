@@ -135,12 +135,15 @@ fn described(name: &str, layer: &Layer, trainable: bool, dtype: DTypePolicy, car
             config.insert("optional".to_owned(), json!(false));
             "keras.layers".to_owned()
         }
-        // Keras' constructors of these two know no such keys.
+        // Keras' constructors of these layers do not know all of the keys.
         Layer::Pipeline(_) => {
             config.insert("name".to_owned(), json!(name));
             "keras.layers".to_owned()
         }
-        Layer::Discretization(_) => {
+        Layer::Discretization(_)
+        | Layer::SpatialDropout1D(_)
+        | Layer::SpatialDropout2D(_)
+        | Layer::SpatialDropout3D(_) => {
             config.insert("name".to_owned(), json!(name));
             config.insert("dtype".to_owned(), json!(dtype.name()));
             "keras.layers".to_owned()
@@ -150,7 +153,7 @@ fn described(name: &str, layer: &Layer, trainable: bool, dtype: DTypePolicy, car
             config.insert("trainable".to_owned(), json!(trainable));
             let written = carried.policy.clone().unwrap_or_else(|| policy(dtype.name()));
             config.insert("dtype".to_owned(), written);
-            "keras.layers".to_owned()
+            module_of_layer(layer).to_owned()
         }
     };
     layer.write(&mut config);
@@ -159,7 +162,7 @@ fn described(name: &str, layer: &Layer, trainable: bool, dtype: DTypePolicy, car
     object.insert("module".to_owned(), json!(module));
     object.insert("class_name".to_owned(), json!(layer.class()));
     object.insert("config".to_owned(), Value::Object(config));
-    let registered = if matches!(layer, Layer::Operation(_)) {
+    let registered = if matches!(layer, Layer::Operation(_)) || module_of_layer(layer) != "keras.layers" {
         json!(layer.class())
     } else {
         Value::Null
@@ -169,6 +172,15 @@ fn described(name: &str, layer: &Layer, trainable: bool, dtype: DTypePolicy, car
         object.insert(key.clone(), value.clone());
     }
     object
+}
+
+/// Where Keras finds the class of a layer.
+fn module_of_layer(layer: &Layer) -> &'static str {
+    match layer {
+        Layer::LayerScale(_) | Layer::StochasticDepth(_) => "keras.src.applications.convnext",
+        Layer::CustomScaleLayer(_) => "keras.src.applications.inception_resnet_v2",
+        _ => "keras.layers",
+    }
 }
 
 fn graph_layer(model: &ModelSpec, first: &Node, places: &[usize]) -> Value {

@@ -8,6 +8,7 @@ mod declare;
 
 mod activations;
 mod adaptation;
+mod applications;
 mod attention;
 mod audio;
 mod cells;
@@ -34,6 +35,7 @@ mod reshaping;
 mod wrappers;
 
 pub use activations::{Activation as ActivationLayer, ELU, LeakyReLU, PReLU, ReLU, Softmax};
+pub use applications::{CustomScaleLayer, LayerScale, StochasticDepth};
 pub use attention::{AdditiveAttention, Attention, GroupQueryAttention, MultiHeadAttention};
 pub use audio::{MelSpectrogram, STFTSpectrogram};
 pub use cells::{GRUCell, LSTMCell, RNN, SimpleRNNCell, StackedRNNCells};
@@ -62,6 +64,7 @@ pub use nested::NestedModel;
 pub use normalization::{BatchNormalization, GroupNormalization, LayerNormalization, Normalization, RMSNormalization};
 pub use opaque::{Lambda, UnknownLayer};
 pub use operation::Operation;
+pub(crate) use operation::module_of;
 pub use padding::{
     CenterCrop, Cropping1D, Cropping2D, Cropping3D, Margins, RandomCrop, Resizing, UpSampling1D, UpSampling2D,
     UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
@@ -97,21 +100,22 @@ layer_list! {
     AdditiveAttention, AlphaDropout, Attention, AugMix, AutoContrast, Average, AveragePooling1D, AveragePooling2D,
     AveragePooling3D, BatchNormalization, Bidirectional, CategoryEncoding, CenterCrop, Concatenate,
     ContrastLimitedAdaptiveHistogramEqualization, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
-    Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Cropping1D, Cropping2D, Cropping3D, CutMix, Dense,
-    DepthwiseConv1D, DepthwiseConv2D, Discretization, Dot, Dropout, ELU, EinsumDense, Embedding, Equalization,
-    Flatten, GRU, GRUCell, GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D,
-    GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, GroupNormalization,
-    GroupQueryAttention, HashedCrossing, Hashing, Identity, InputLayer, IntegerLookup, LSTM, LSTMCell, Lambda,
-    LayerNormalization, LeakyReLU, Masking, MaxNumBoundingBoxes, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum,
-    MelSpectrogram, Minimum, MixUp, MultiHeadAttention, Multiply, Normalization, PReLU, Permute, Pipeline,
-    RMSNormalization, RNN, RandAugment, RandomBrightness, RandomColorDegeneration, RandomColorJitter,
-    RandomContrast, RandomCrop, RandomElasticTransform, RandomErasing, RandomFlip, RandomGaussianBlur,
-    RandomGrayscale, RandomHue, RandomInvert, RandomPerspective, RandomPosterization, RandomRotation,
-    RandomSaturation, RandomSharpness, RandomShear, RandomTranslation, RandomZoom, ReLU, RepeatVector, Rescaling,
-    Reshape, Resizing, ReversibleEmbedding, STFTSpectrogram, SeparableConv1D, SeparableConv2D, SimpleRNN,
-    SimpleRNNCell, Softmax, Solarization, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
-    SpectralNormalization, StackedRNNCells, StringLookup, Subtract, TextVectorization, TimeDistributed,
-    UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+    Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Cropping1D, Cropping2D, Cropping3D, CustomScaleLayer,
+    CutMix, Dense, DepthwiseConv1D, DepthwiseConv2D, Discretization, Dot, Dropout, ELU, EinsumDense, Embedding,
+    Equalization, Flatten, GRU, GRUCell, GaussianDropout, GaussianNoise, GlobalAveragePooling1D,
+    GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D,
+    GroupNormalization, GroupQueryAttention, HashedCrossing, Hashing, Identity, InputLayer, IntegerLookup, LSTM,
+    LSTMCell, Lambda, LayerNormalization, LayerScale, LeakyReLU, Masking, MaxNumBoundingBoxes, MaxPooling1D,
+    MaxPooling2D, MaxPooling3D, Maximum, MelSpectrogram, Minimum, MixUp, MultiHeadAttention, Multiply,
+    Normalization, PReLU, Permute, Pipeline, RMSNormalization, RNN, RandAugment, RandomBrightness,
+    RandomColorDegeneration, RandomColorJitter, RandomContrast, RandomCrop, RandomElasticTransform, RandomErasing,
+    RandomFlip, RandomGaussianBlur, RandomGrayscale, RandomHue, RandomInvert, RandomPerspective,
+    RandomPosterization, RandomRotation, RandomSaturation, RandomSharpness, RandomShear, RandomTranslation,
+    RandomZoom, ReLU, RepeatVector, Rescaling, Reshape, Resizing, ReversibleEmbedding, STFTSpectrogram,
+    SeparableConv1D, SeparableConv2D, SimpleRNN, SimpleRNNCell, Softmax, Solarization, SpatialDropout1D,
+    SpatialDropout2D, SpatialDropout3D, SpectralNormalization, StackedRNNCells, StochasticDepth, StringLookup,
+    Subtract, TextVectorization, TimeDistributed, UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D,
+    ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
 }
 
 /// The classes whose constructor sets `built`; all others wait for a shape, also where they have no weights.

@@ -9,12 +9,14 @@ mod contraction;
 mod elementwise;
 mod images;
 mod indexing;
+mod names;
 mod rearranging;
 mod reduction;
 
 use super::LayerSpec;
 use crate::{Shape, error::Problem};
 use call::{Call, Outputs};
+pub(crate) use names::module_of;
 use serde_json::{Map, Value};
 
 /// An operation of `keras.ops` applied to tensors of a functional graph, as `x + y` or `x[:, 0]` make them.
