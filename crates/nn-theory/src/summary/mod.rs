@@ -1,5 +1,6 @@
 //! `model.summary()`, byte for byte as Keras 3 prints it.
 
+mod pattern;
 mod table;
 mod text;
 
@@ -21,7 +22,7 @@ pub struct SummaryOptions {
     pub show_trainable: bool,
     /// Ends of the columns as fractions of the line length.
     pub positions: Option<Vec<f64>>,
-    /// First and last layer to be listed, each by the beginning of its name.
+    /// First and last layer to be listed, each by a regular expression that the beginning of its name matches.
     pub layer_range: Option<[String; 2]>,
     /// Width of the console; longer lines are cut there. Default: no limit.
     pub console_columns: Option<usize>,
@@ -335,20 +336,20 @@ fn range(layers: &[&Node], range: Option<&[String; 2]>) -> Result<(usize, usize)
     let Some([first, last]) = range else {
         return Ok((0, layers.len()));
     };
-    let find = |prefix: &str| {
-        let mut places = layers
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| node.name.starts_with(prefix))
-            .map(|(i, _)| i);
-        let first = places.next();
-        first.map(|first| (first, places.next_back().unwrap_or(first)))
+    let find = |text: &str| -> Result<(usize, usize)> {
+        let unreadable = |problem: String| Error::Summary {
+            problem: format!("the pattern '{text}' of the option 'layer_range' {problem}"),
+        };
+        let pattern = pattern::Pattern::new(text).map_err(unreadable)?;
+        let mut places = (0..layers.len()).filter(|&at| pattern.matches(&layers[at].name));
+        let missing = || Error::Summary {
+            problem: format!("no layer's name begins with '{text}' ('layer_range')"),
+        };
+        let first = places.next().ok_or_else(missing)?;
+        Ok((first, places.next_back().unwrap_or(first)))
     };
-    let missing = |name: &str| Error::Summary {
-        problem: format!("no layer's name begins with '{name}' ('layer_range')"),
-    };
-    let (lower, lower_last) = find(first).ok_or_else(|| missing(first))?;
-    let (upper_first, upper) = find(last).ok_or_else(|| missing(last))?;
+    let (lower, lower_last) = find(first)?;
+    let (upper_first, upper) = find(last)?;
     Ok(if lower > upper {
         (upper_first, lower_last + 1)
     } else {
