@@ -1,7 +1,14 @@
 //! `EinsumDense`: a dense layer over any axes.
 
 use super::{LayerSpec, single};
-use crate::{Activation, Initializer, Shape, error::Problem, initializer::glorot_uniform, weight::Weight};
+use crate::{
+    Activation, Initializer, Shape,
+    error::Problem,
+    formula::{Expr, num},
+    initializer::glorot_uniform,
+    shape::product,
+    weight::Weight,
+};
 
 layer! {
     /// `activation(einsum(equation, x, kernel) + bias)` (`keras.layers.EinsumDense`).
@@ -127,7 +134,52 @@ impl LayerSpec for EinsumDense {
         Ok(weights)
     }
 
+    /// Every output value sums over the axes of the kernel that the output does not have.
+    fn multiply_adds(&self, inputs: &[Shape], outputs: &[Shape]) -> Result<Option<Expr>, Problem> {
+        let kernel = known(&self.analyze(inputs)?.kernel, "kernel")?;
+        let Some(values) = product(outputs[0].sample(), "the number of output values")? else {
+            return Ok(None);
+        };
+        let (left, output) = self.equation.split_once("->").unwrap_or_default();
+        let letters = left.split_once(',').map_or("", |(_, kernel)| kernel);
+        let letters = letters.chars().filter(char::is_ascii_alphabetic);
+        let mut factors = vec![num(values, "outputs", "values of the output")];
+        factors.extend(
+            letters
+                .zip(&kernel)
+                .filter(|(letter, _)| !output.contains(*letter))
+                .map(|(letter, (size, _))| num(*size, &letter.to_string(), "an axis that is summed over")),
+        );
+        Ok(Some(Expr::Product(factors)))
+    }
+
     fn needs_shape(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{EinsumDense, Layer, Shape};
+
+    #[test]
+    fn the_axes_that_disappear_are_summed_over() {
+        let layer = Layer::from(EinsumDense::new(
+            "abc,cde->abde".to_owned(),
+            vec![None, Some(2), Some(3)],
+        ));
+        let input = |steps| [Shape::from([None, steps, Some(8)])];
+        let cost = layer
+            .multiply_adds(&input(None))
+            .map(|cost| cost.map(|cost| cost.to_string()));
+        assert_eq!(cost, Ok(None));
+        let layer = Layer::from(EinsumDense::new(
+            "abc,cde->abde".to_owned(),
+            vec![Some(6), Some(2), Some(3)],
+        ));
+        let cost = layer
+            .multiply_adds(&input(Some(6)))
+            .map(|cost| cost.map(|cost| cost.to_string()));
+        assert_eq!(cost, Ok(Some("36 × 8 = 288".to_owned())));
     }
 }

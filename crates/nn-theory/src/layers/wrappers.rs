@@ -1,7 +1,14 @@
 //! Layers around another layer.
 
 use super::{Layer, LayerSpec, NamedLayer, positive, single};
-use crate::{Initializer, Shape, error::Problem, keras_json, model::auto_name, weight::Weight};
+use crate::{
+    Initializer, Shape,
+    error::Problem,
+    formula::{Expr, num},
+    keras_json,
+    model::auto_name,
+    weight::Weight,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -37,6 +44,12 @@ impl WrappedLayer {
             .name
             .clone()
             .unwrap_or_else(|| auto_name(&self.0.layer, &mut BTreeMap::new()))
+    }
+
+    /// The multiply-adds of the layer inside.
+    fn multiply_adds(&self, inputs: &[Shape]) -> Result<Option<Expr>, Problem> {
+        let spec = self.0.layer.spec();
+        spec.multiply_adds(inputs, &spec.output_shapes(inputs)?)
     }
 
     /// The weights of the layer inside, its name (or another one) in front of theirs.
@@ -105,6 +118,15 @@ impl Bidirectional {
 }
 
 impl LayerSpec for Bidirectional {
+    fn multiply_adds(&self, inputs: &[Shape], _: &[Shape]) -> Result<Option<Expr>, Problem> {
+        let input = inputs.get(..1).unwrap_or(&[]);
+        let directions = (self.layer.multiply_adds(input)?, self.backward().multiply_adds(input)?);
+        Ok(match directions {
+            (Some(forward), Some(backward)) => Some(Expr::Sum(vec![forward, backward])),
+            _ => None,
+        })
+    }
+
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Problem> {
         let input = inputs.get(..1).unwrap_or(&[]);
         let mut forward = self.layer.layer().spec().output_shapes(input)?;
@@ -168,6 +190,15 @@ fn step(input: &Shape) -> Result<Shape, Problem> {
 }
 
 impl LayerSpec for TimeDistributed {
+    fn multiply_adds(&self, inputs: &[Shape], _: &[Shape]) -> Result<Option<Expr>, Problem> {
+        let input = single(inputs)?;
+        let each = self.layer.multiply_adds(&[step(input)?])?;
+        Ok(match (input.0[1], each) {
+            (Some(steps), Some(each)) => Some(Expr::Product(vec![num(steps, "steps", "steps of the sequence"), each])),
+            _ => None,
+        })
+    }
+
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Problem> {
         let input = single(inputs)?;
         let mut outputs = self.layer.layer().spec().output_shapes(&[step(input)?])?;
@@ -199,6 +230,10 @@ layer! {
 }
 
 impl LayerSpec for SpectralNormalization {
+    fn multiply_adds(&self, inputs: &[Shape], _: &[Shape]) -> Result<Option<Expr>, Problem> {
+        self.layer.multiply_adds(inputs)
+    }
+
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Problem> {
         positive("power_iterations", &[self.power_iterations])?;
         self.layer.layer().spec().output_shapes(inputs)
