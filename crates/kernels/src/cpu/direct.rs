@@ -11,7 +11,7 @@ use super::activation::{apply, apply_gradient};
 use super::factor::{Factor, Places, aligned};
 use super::real::{Real, filled, filled_pair, filled_with, pairwise, vectorized};
 use super::simd::{Simd, Vectors, with_simd};
-use super::tile::{Left, Panels, are_neighbours, tile};
+use super::tile::{Left, Panel, Panels, are_neighbours, tile};
 use super::tiles::{KernelGradient, Lines};
 use super::whole_pools::{maxima, to_winners};
 use crate::activation::Activation;
@@ -372,14 +372,18 @@ impl Direct {
         let height = taps.len().div_ceil(taps.len().div_ceil(S::ROWS));
         let panel_len = packed.len() / panels.count();
         let left = Left::new(image, &lines, columns.output, columns.stride * self.channels);
-        for (panel, right) in packed.chunks_exact(panel_len).enumerate() {
+        for (panel, numbers) in packed.chunks_exact(panel_len).enumerate() {
+            let right = Panel {
+                panels,
+                numbers,
+                columns: panels.valid(panel),
+            };
             for (index, rows) in taps.chunks(height).enumerate() {
                 let to = &mut dw[index * height * self.filters + panel * panels.width()..];
-                let valid = panels.valid(panel);
                 if are_neighbours(rows) {
-                    tile::<S, true>(left, rows, panels, right, to, self.filters, valid, true);
+                    tile::<S, true>(left, rows, right, to, self.filters, true);
                 } else {
-                    tile::<S, false>(left, rows, panels, right, to, self.filters, valid, true);
+                    tile::<S, false>(left, rows, right, to, self.filters, true);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::real::Real;
 use super::simd::{MAX_ROWS, Simd};
-use super::tile::{Left, Panels, are_neighbours, tile};
+use super::tile::{Left, Panel, Panels, are_neighbours, tile};
 use super::tiles::{Convolution, Lines};
 use crate::precision::MatmulPrecision;
 
@@ -75,18 +75,22 @@ impl<T: Real> Packed<T> {
         let height = count.div_ceil(count.div_ceil(S::ROWS).max(1));
         let panel_len = panels.width() * starts.len() * length;
         let left = Left::new(data, starts, length, 1);
-        for (panel, right) in self.numbers().chunks_exact(panel_len).enumerate() {
+        for (panel, numbers) in self.numbers().chunks_exact(panel_len).enumerate() {
+            let right = Panel {
+                panels,
+                numbers,
+                columns: panels.valid(panel),
+            };
             let mut position = places.start();
             for out in out.chunks_mut(height * columns) {
                 let mut rows = [0; MAX_ROWS];
                 let rows = &mut rows[..out.len() / columns];
                 rows.iter_mut().for_each(|row| *row = position.next());
                 let to = &mut out[panel * panels.width()..];
-                let valid = panels.valid(panel);
                 if are_neighbours(rows) {
-                    tile::<S, true>(left, rows, panels, right, to, columns, valid, false);
+                    tile::<S, true>(left, rows, right, to, columns, false);
                 } else {
-                    tile::<S, false>(left, rows, panels, right, to, columns, valid, false);
+                    tile::<S, false>(left, rows, right, to, columns, false);
                 }
             }
         }

@@ -113,6 +113,14 @@ impl Panels {
     }
 }
 
+/// One panel of a packed matrix, and how many of its columns count.
+#[derive(Clone, Copy)]
+pub(super) struct Panel<'a, T> {
+    pub(super) panels: Panels,
+    pub(super) numbers: &'a [T],
+    pub(super) columns: usize,
+}
+
 /// `out (+)= left * panel`: at most [`Simd::ROWS`] rows, `columns` columns, rows of the result `stride` apart.
 ///
 /// Row `r` of the left factor has the place `row_places[r]`. With `NEIGHBOURS` the places are beside each other, which saves registers.
@@ -123,13 +131,16 @@ impl Panels {
 pub(super) fn tile<S: Simd, const NEIGHBOURS: bool>(
     left: Left<'_, S::Scalar>,
     row_places: &[usize],
-    panels: Panels,
-    panel: &[S::Scalar],
+    panel: Panel<'_, S::Scalar>,
     out: &mut [S::Scalar],
     stride: usize,
-    columns: usize,
     accumulate: bool,
 ) {
+    let Panel {
+        panels,
+        numbers: panel,
+        columns,
+    } = panel;
     let rows = row_places.len();
     assert!(rows > 0 && rows <= S::ROWS && columns > 0 && columns <= panels.width() && S::detected());
     assert!(row_places.iter().all(|place| place + left.reach <= left.data.len()));
@@ -266,30 +277,16 @@ mod tests {
         let before = out.clone();
         let left = Left::new(&data, &starts, length, step);
         for panel in 0..panels.count() {
-            let part = &packed[panel * depth * panels.width()..];
+            let right = Panel {
+                panels,
+                numbers: &packed[panel * depth * panels.width()..],
+                columns: panels.valid(panel),
+            };
             let to = &mut out[panel * panels.width()..];
             if neighbours {
-                tile::<S, true>(
-                    left,
-                    &places,
-                    panels,
-                    part,
-                    to,
-                    columns,
-                    panels.valid(panel),
-                    accumulate,
-                );
+                tile::<S, true>(left, &places, right, to, columns, accumulate);
             } else {
-                tile::<S, false>(
-                    left,
-                    &places,
-                    panels,
-                    part,
-                    to,
-                    columns,
-                    panels.valid(panel),
-                    accumulate,
-                );
+                tile::<S, false>(left, &places, right, to, columns, accumulate);
             }
         }
         for r in 0..rows {
@@ -334,6 +331,11 @@ mod tests {
     fn what_lies_outside_is_not_read() {
         let left = Left::new(&[1.0f32; 10], &[0], 6, 1);
         let panels = Panels::new::<Plain<f32>>(4);
-        tile::<Plain<f32>, false>(left, &[0, 5], panels, &[0.0; 24], &mut [0.0; 8], 4, 4, false);
+        let panel = Panel {
+            panels,
+            numbers: &[0.0; 24],
+            columns: 4,
+        };
+        tile::<Plain<f32>, false>(left, &[0, 5], panel, &mut [0.0; 8], 4, false);
     }
 }

@@ -225,6 +225,10 @@ unsafe fn pack_rows<const PARTS: usize>(source: Source<'_>, exchanged: bool, to:
     let mut rows = [[_mm512_setzero_si512(); EDGE]; PARTS];
     let start = source.data.as_ptr();
     assert!(source.lines == 0 || (source.lines - 1) * source.stride + source.terms <= source.data.len());
+    #[allow(
+        clippy::needless_range_loop,
+        reason = "a row is written only where all are exchanged afterwards"
+    )]
     for line in 0..source.lines {
         let numbers = start.wrapping_add(line * source.stride);
         // SAFETY: the lines' terms lie in the slice, as was asserted; lanes beyond them are masked out and not read.
@@ -281,6 +285,7 @@ unsafe fn pack_pairs<const PARTS: usize>(source: Source<'_>, exchanged: bool, to
     let start = source.data.as_ptr();
     assert!(source.terms == 0 || (source.terms - 1) * source.stride + source.lines <= source.data.len());
     let pairs = source.terms.div_ceil(2);
+    #[allow(clippy::needless_range_loop, reason = "as in `pack_rows`")]
     for pair in 0..pairs {
         // SAFETY: the terms' lines lie in the slice, as was asserted; masked lanes are not read.
         let found = unsafe {
