@@ -56,7 +56,7 @@ pub use error::{Error, Result};
 pub use explain::{NumberFormat, RowExplanation};
 pub use formula::{Expr, Formula, Term, with_separators};
 pub use initializer::Initializer;
-pub use keras_json::MAX_CONFIGURATION_BYTES;
+pub use keras_json::{MAX_CONFIGURATION_BYTES, MAX_LAYERS};
 pub use layers::*;
 pub use model::{Counts, Functional, IntoTensors, ModelKind, ModelSpec, Node, ReceptiveField, Sequential, Tensor};
 pub use overview::{Overview, OverviewRow, OverviewTotals};

@@ -240,6 +240,20 @@ fn deep_and_long_texts_are_refused() {
         "}".repeat(10_000)
     );
     check(ModelSpec::from_keras_json(&deep), &["not a Keras model"]);
+    // Inside of a layer the error says which one, and which key.
+    for (value, problem) in [("[".repeat(10_000), "recursion limit"), ("tru".to_owned(), "expected")] {
+        let text = format!(
+            r#"{{"class_name": "Sequential", "config": {{"name": "net", "layers": [
+                {{"class_name": "Dense", "config": {{"name": "first", "units": 2}}}},
+                {{"class_name": "Dense", "config": {{"name": "second", "units": {value}}}}}]}}}}"#
+        );
+        let parts = ["layer 1 of net, behind 'first'", "key 'units'", problem, "line 3"];
+        check(ModelSpec::from_keras_json(&text), &parts);
+    }
+    let layer = r#"{"class_name":"Dense","config":{"units":1}}"#;
+    let layers = vec![layer; nn_theory::MAX_LAYERS + 1].join(",");
+    let many = format!(r#"{{"class_name":"Sequential","config":{{"name":"many","layers":[{layers}]}}}}"#);
+    check(ModelSpec::from_keras_json(&many), &["many", "262144 layers"]);
     let long = " ".repeat(nn_theory::MAX_CONFIGURATION_BYTES + 1);
     check(ModelSpec::from_keras_json(&long), &["bytes"]);
 }

@@ -4,6 +4,7 @@
 //! the layers made from it, cost as much as reading it.
 
 use super::{
+    MAX_LAYERS,
     read::{Draft, draft},
     tree::{Json, JsonVisitor, KeySeed, Object},
 };
@@ -78,7 +79,19 @@ impl<'de> Visitor<'de> for Level<'_, 'de> {
         }
         let name = self.name.as_deref().unwrap_or("the model");
         let mut drafts = Vec::new();
-        while let Some(item) = list.next_element::<Json<'de>>()? {
+        loop {
+            let item = list.next_element::<Json<'de>>().map_err(|error| {
+                let before = drafts.last().and_then(|draft: &Draft<'_>| draft.read.as_ref().ok());
+                let before = before.and_then(|(named, _)| named.name.as_deref());
+                let before = before.map_or_else(String::new, |before| format!(", behind '{before}'"));
+                A::Error::custom(format_args!("layer {} of {name}{before}: {error}", drafts.len()))
+            })?;
+            let Some(item) = item else { break };
+            if drafts.len() == MAX_LAYERS {
+                return Err(A::Error::custom(format_args!(
+                    "{name} has more than the {MAX_LAYERS} layers that are read"
+                )));
+            }
             drafts.push(draft(item, name, drafts.len()));
         }
         *self.layers = Some(drafts);

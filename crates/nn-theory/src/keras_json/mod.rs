@@ -20,7 +20,7 @@ use tree::Json;
 
 /// The layer inside a wrapper's configuration.
 pub(crate) fn read_layer(value: &Value) -> std::result::Result<NamedLayer, String> {
-    let (layer, _) = read::layer(Json::from_value(value.clone()), "the wrapper", 0)
+    let (layer, _) = read::layer(Json::from_value(value.clone()), "the wrapper", 0, false)
         .map_err(|error| format!("holds a wrong layer: {error}"))?;
     Ok(layer)
 }
@@ -28,6 +28,10 @@ pub(crate) fn read_layer(value: &Value) -> std::result::Result<NamedLayer, Strin
 pub(crate) fn write_layer(layer: &NamedLayer) -> Value {
     write::named_layer(layer)
 }
+
+/// Most layers that a model may have in a configuration: each takes some kilobytes, whatever the length of its text. The
+/// largest model of `keras.applications` has 1,246.
+pub const MAX_LAYERS: usize = 1 << 18;
 
 /// Longest configuration that is read, in bytes. The largest one of `keras.applications` (NASNetLarge) has 0.8 MB.
 pub const MAX_CONFIGURATION_BYTES: usize = 64 << 20;
@@ -39,7 +43,7 @@ impl ModelSpec {
     ///
     /// # Errors
     /// [`crate::Error::Json`] for a text that is no configuration (also when it is nested deeper than 128 levels or
-    /// longer than [`MAX_CONFIGURATION_BYTES`]), else the error of the first layer that does not fit.
+    /// longer than [`MAX_CONFIGURATION_BYTES`], or has more than [`MAX_LAYERS`] layers), else the error of the first layer that does not fit.
     pub fn from_keras_json(text: &str) -> Result<Self> {
         read::model(text)
     }

@@ -233,12 +233,19 @@ pub(super) fn draft<'a>(mut value: Json<'a>, model: &str, index: usize) -> Draft
         Json::Object(object) => object.remove("inbound_nodes"),
         _ => None,
     };
-    let read = layer(value, model, index);
+    let read = layer(value, model, index, takes_tensors(inbound.as_ref()));
     let calls = match &read {
         Ok((named, _)) => graph::calls(inbound, &named.layer),
         Err(_) => Ok(Vec::new()),
     };
     Draft { read, calls }
+}
+
+/// Whether the first argument of the first call is a tensor, not the list of them that merging layers take.
+fn takes_tensors(inbound: Option<&Json<'_>>) -> bool {
+    let call = inbound.and_then(Json::as_array).and_then(<[_]>::first);
+    let arguments = call.and_then(|call| call.get("args")).and_then(Json::as_array);
+    matches!(arguments.and_then(<[_]>::first), Some(Json::Object(_)))
 }
 
 /// Whether a layer's class is written in Keras itself: then it must be known, else it is carried through.
@@ -252,7 +259,14 @@ fn is_keras_own(module: &str, registered_name: Option<&str>, class: &str) -> boo
 }
 
 /// A layer of a model's list; also the `batch_input_shape` that Keras 2 puts into a first layer.
-pub(super) fn layer(value: Json<'_>, model: &str, index: usize) -> Result<(NamedLayer, Option<Shape>)> {
+///
+/// `on_tensors` says whether it is called on tensors one by one, as operations are.
+pub(super) fn layer(
+    value: Json<'_>,
+    model: &str,
+    index: usize,
+    on_tensors: bool,
+) -> Result<(NamedLayer, Option<Shape>)> {
     let place = || format!("layer {index} of {model}");
     let Json::Object(mut object) = value else {
         return Err(Problem::key("layers", format!("must hold objects, found {}", shown(&value))).at(&place(), "?"));
@@ -298,7 +312,7 @@ pub(super) fn layer(value: Json<'_>, model: &str, index: usize) -> Result<(Named
         }
     };
     let shown_name = name.clone().unwrap_or_else(place);
-    named_layer(&shown_name, &class, config, object).map(|(mut named, shape)| {
+    named_layer(&shown_name, &class, config, object, on_tensors).map(|(mut named, shape)| {
         named.name = name;
         (named, shape)
     })
@@ -309,11 +323,14 @@ fn named_layer(
     class: &str,
     mut config: Object<'_>,
     object: Object<'_>,
+    on_tensors: bool,
 ) -> Result<(NamedLayer, Option<Shape>)> {
-    // Legacy HDF5 files name no modules; there an operation has not the keys that every layer has.
+    // Legacy HDF5 files name no modules; there an operation has not the keys that every layer has. Merging layers are called
+    // on a list, operations of the same name on each tensor; a Softmax is the same both ways.
+    let only_of_layers = ["trainable", "dtype", "target_shape"];
     let guessed = match object.get("module") {
         None if Layer::classes().contains(&class)
-            && (config.contains_key("trainable") || config.contains_key("dtype")) =>
+            && (!on_tensors || class == "Softmax" || only_of_layers.iter().any(|key| config.contains_key(key))) =>
         {
             None
         }

@@ -198,9 +198,22 @@ impl<'de> Visitor<'de> for JsonVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut pairs = Vec::new();
         while let Some(key) = map.next_key_seed(KeySeed)? {
-            pairs.push((key, map.next_value()?));
+            match map.next_value() {
+                Ok(value) => pairs.push((key, value)),
+                Err(error) => return Err(at_key(&key, error)),
+            }
         }
         Ok(Json::Object(Object(pairs)))
+    }
+}
+
+/// An error in the value of a key, with the key in front; the innermost key is the one that is named.
+fn at_key<E: Error>(key: &str, error: E) -> E {
+    let text = error.to_string();
+    if text.starts_with("key '") {
+        error
+    } else {
+        E::custom(format_args!("key '{key}': {text}"))
     }
 }
 

@@ -218,7 +218,8 @@ fn arguments(model: &ModelSpec, node: &Node) -> Value {
 }
 
 fn takes_tensors_apart(layer: &Layer, tensors: usize) -> bool {
-    tensors == 1 || matches!(layer.class(), "MultiHeadAttention" | "GroupQueryAttention")
+    // A fourth tensor of these is a mask.
+    tensors == 1 || tensors <= 3 && matches!(layer.class(), "MultiHeadAttention" | "GroupQueryAttention")
 }
 
 /// Whether a call says no more than [`arguments`] writes for its tensors, so that nothing of it has to be kept.

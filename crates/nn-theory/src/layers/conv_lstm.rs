@@ -8,6 +8,7 @@ use super::{
 use crate::{
     Activation, DataFormat, Initializer, Padding, Shape,
     error::Problem,
+    formula::{Expr, num},
     initializer::{glorot_uniform, orthogonal},
     weight::Weight,
 };
@@ -107,6 +108,27 @@ macro_rules! conv_lstm {
                 Ok(weights)
             }
 
+            fn multiply_adds(&self, inputs: &[Shape], outputs: &[Shape]) -> Result<Option<Expr>, Problem> {
+                let (Some(steps), Some(state)) = (inputs[0].0[1], outputs.last()) else {
+                    return Ok(None);
+                };
+                // The sides of the last state, or those of the only output, which may have its steps in front.
+                let sides = state.rank() - 1 - $sides;
+                let sides = match self.data_format {
+                    DataFormat::ChannelsLast => &state.0[sides..state.rank() - 1],
+                    DataFormat::ChannelsFirst => &state.0[state.rank() - $sides..],
+                };
+                let Some(sides) = sides.iter().copied().collect::<Option<Vec<u64>>>() else {
+                    return Ok(None);
+                };
+                let kernels = self.weights(inputs)?;
+                let kernels = kernels.iter().filter(|weight| weight.name.ends_with("kernel"));
+                let mut factors = vec![num(steps, "steps", "steps of the sequence")];
+                factors.extend(sides.into_iter().map(|side| num(side, "side", "places of the state on one side")));
+                factors.push(Expr::Sum(kernels.map(Weight::expression).collect()));
+                Ok(Some(Expr::Product(factors)))
+            }
+
             fn needs_shape(&self) -> bool {
                 true
             }
@@ -118,4 +140,22 @@ conv_lstm! {
     "LSTM over a sequence of sequences (`keras.layers.ConvLSTM1D`; Shi et al., 2015)." ConvLSTM1D: 1;
     "LSTM over a sequence of images (`keras.layers.ConvLSTM2D`; Shi et al., 2015)." ConvLSTM2D: 2;
     "LSTM over a sequence of volumes (`keras.layers.ConvLSTM3D`; Shi et al., 2015)." ConvLSTM3D: 3;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ConvLSTM2D;
+    use crate::{Layer, Shape};
+
+    /// Both products of a step are convolutions to the places of the state.
+    #[test]
+    fn multiply_adds_are_those_of_two_convolutions_a_step() {
+        let images = Shape::batched([5, 8, 8, 2]);
+        for (sequences, states) in [(false, false), (true, false), (true, true)] {
+            let layer = ConvLSTM2D::new(4, [3, 3]);
+            let layer = Layer::from(layer.return_sequences(sequences).return_state(states));
+            let cost = layer.multiply_adds(std::slice::from_ref(&images)).unwrap().unwrap();
+            assert_eq!(cost.value(), 5 * 6 * 6 * (3 * 3 * 2 * 16 + 3 * 3 * 4 * 16));
+        }
+    }
 }

@@ -418,6 +418,12 @@ impl NamedLayer {
         crate::model::layer_config(&self.layer, &self.carried)
     }
 
+    /// The dtype policy as the configuration has it, where it says more than number formats can, see
+    /// [`Node::dtype_policy`](crate::Node::dtype_policy).
+    pub fn dtype_policy(&self) -> Option<&Value> {
+        self.carried.policy.as_ref()
+    }
+
     /// The layer itself.
     pub fn layer(&self) -> &Layer {
         &self.layer

@@ -112,7 +112,14 @@ impl Node {
         layer_config(&self.layer, &self.carried)
     }
 
-    /// `args` and `kwargs` of this call as the configuration has them; `None` for a call that was made by a builder.
+    /// The dtype policy as the configuration has it, where it says more than [`Node::dtype`] can: quantized weights, or
+    /// policies of the layers inside.
+    pub fn dtype_policy(&self) -> Option<&Value> {
+        self.carried.policy.as_ref()
+    }
+
+    /// `args` and `kwargs` of this call as the configuration has them; `None` for a call that only lists its tensors, as
+    /// builders make them.
     pub fn call_arguments(&self) -> Option<&Value> {
         self.arguments.as_ref()
     }
