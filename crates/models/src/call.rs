@@ -32,6 +32,17 @@ impl CallOptions {
             found,
             expected,
         };
+        for (place, value) in positions(arguments).iter().enumerate() {
+            let tensors = tensor_positions(&node.layer);
+            let whole = matches!(node.layer, Layer::Model(_));
+            if !(value.is_null() && place > 0) && !(place < tensors && only_tensors(value, whole)) {
+                let shown: String = value.to_string().chars().take(60).collect();
+                return Err(refused(
+                    format!("{shown} at position {}", place + 1),
+                    "a call with its input tensors and keywords only",
+                ));
+            }
+        }
         let mut named_tensors = Vec::new();
         let keywords = keywords(arguments);
         for (key, value) in &keywords {
@@ -104,6 +115,39 @@ fn keywords(arguments: &Json) -> Map<String, Json> {
             kwargs.flat_map(|kwargs| kwargs.clone()).collect()
         }
         _ => Map::new(),
+    }
+}
+
+/// The arguments that Keras 3 passes by their place; Keras 2 lists nothing but tensors there.
+fn positions(arguments: &Json) -> &[Json] {
+    arguments
+        .get("args")
+        .and_then(Json::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+/// How many of the first arguments of a layer's `call` are inputs; behind them are masks and flags.
+fn tensor_positions(layer: &Layer) -> usize {
+    match layer {
+        Layer::MultiHeadAttention(_) | Layer::GroupQueryAttention(_) => 3,
+        Layer::SimpleRNN(_)
+        | Layer::LSTM(_)
+        | Layer::GRU(_)
+        | Layer::ConvLSTM1D(_)
+        | Layer::ConvLSTM2D(_)
+        | Layer::ConvLSTM3D(_)
+        | Layer::Bidirectional(_) => 2,
+        _ => 1,
+    }
+}
+
+/// Whether an argument consists of tensors, and of nothing else; those of a model may stand under names.
+fn only_tensors(value: &Json, named: bool) -> bool {
+    match value {
+        Json::Array(items) => items.iter().all(|item| only_tensors(item, named)),
+        Json::Object(object) if object.get("class_name").and_then(Json::as_str) == Some("__keras_tensor__") => true,
+        Json::Object(object) => named && object.values().all(|item| only_tensors(item, named)),
+        _ => false,
     }
 }
 

@@ -210,7 +210,13 @@ pub(crate) fn heads(
         }
     };
     let attention = dropped(kernels::softmax(&scores)?, dropout, draws(step, mode))?;
-    let mixed = attention.matmul(&values)?.transpose(1, 2)?.contiguous()?;
+    let mixed = attention.matmul(&values)?;
+    // With `use_gate` the query also says how much of each head's output passes.
+    let mixed = match weights.get("gate/kernel") {
+        Some(_) => (mixed * kernels::activation(&project("gate", &query.tensor)?, kernels::Activation::Sigmoid)?)?,
+        None => mixed,
+    };
+    let mixed = mixed.transpose(1, 2)?.contiguous()?;
 
     let (batch, steps, heads, length) = mixed.dims4()?;
     let kernel = activation::required(weights, "attention_output/kernel")?;

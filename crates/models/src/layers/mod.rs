@@ -261,7 +261,13 @@ pub(crate) fn check(node: &Node) -> Result<()> {
     if let Layer::Operation(operation) = &node.layer {
         return operation::check(operation, node);
     }
-    if !RUNNABLE.contains(&node.layer.class()) && !matches!(node.layer, Layer::Model(_)) {
+    // A foreign class may have the name of one of Keras' own.
+    let runs = match &node.layer {
+        Layer::Model(_) => true,
+        Layer::Unknown(_) => false,
+        layer => RUNNABLE.contains(&layer.class()),
+    };
+    if !runs {
         return Err(Error::Layer {
             layer: node.name.clone(),
             class: node.layer.class().to_string(),

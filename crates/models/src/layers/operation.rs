@@ -83,6 +83,18 @@ pub(crate) fn check(operation: &Operation, node: &Node) -> crate::Result<()> {
     if !KNOWN.contains(&operation.class.as_str()) {
         return refused("the operation", operation.class.clone(), "a layer in its place");
     }
+    let config = |key: &str| operation.config.get(key).filter(|value| !value.is_null());
+    // These work along one axis; a list of axes would be taken for the last one.
+    if matches!(
+        operation.class.as_str(),
+        "Softmax" | "LogSoftmax" | "Concatenate" | "ExpandDims"
+    ) && let Some(axis) = config("axis").filter(|axis| !axis.is_i64())
+    {
+        return refused("axis", axis.to_string(), "one whole number");
+    }
+    if let Some(initial) = config("initial") {
+        return refused("initial", initial.to_string(), "an operation without it");
+    }
     match operands(operation, node) {
         Ok(_) => Ok(()),
         Err(found) => refused("an argument", found, "tensors, numbers and arrays of numbers"),
@@ -107,7 +119,17 @@ fn operands(operation: &Operation, node: &Node) -> std::result::Result<Vec<Opera
         .cloned()
         .unwrap_or_default();
     let keywords = keywords.into_iter().filter(|(_, value)| !value.is_null());
-    let all: Vec<Json> = args.into_iter().chain(keywords.map(|(_, value)| value)).collect();
+    let keywords: Vec<(String, Json)> = keywords.collect();
+    if let Some((key, value)) = keywords
+        .iter()
+        .find(|(key, _)| !matches!(key.as_str(), "x" | "x1" | "x2" | "xs" | "key"))
+    {
+        return Err(format!("{key}={value}"));
+    }
+    let all: Vec<Json> = args
+        .into_iter()
+        .chain(keywords.into_iter().map(|(_, value)| value))
+        .collect();
     for (place, argument) in all.iter().enumerate() {
         match argument {
             Json::Object(object) => match object.get("class_name").and_then(Json::as_str) {

@@ -1,6 +1,6 @@
 //! Options of layers that decide whether they run.
 
-use nn_theory::{Layer, Node};
+use nn_theory::{Layer, NamedLayer, Node};
 use serde_json::{Map, Value as Json, json};
 
 use super::up_sampling;
@@ -44,8 +44,57 @@ pub(crate) fn threshold_refused(layer: &str) -> Error {
     }
 }
 
+/// What a dtype policy asks for beyond number formats: the mode of a quantization, else the class of the policy.
+fn beyond_formats(policy: &Json) -> Option<String> {
+    if let Some(name) = policy.as_str() {
+        return name.split_once("_from_").map(|(mode, _)| mode.to_string());
+    }
+    let class = policy.get("class_name").and_then(Json::as_str).unwrap_or_default();
+    // The names that Keras 2 and the first releases of Keras 3 had for the plain policy.
+    if matches!(class, "DTypePolicy" | "FloatDTypePolicy" | "Policy") {
+        return None;
+    }
+    let config = policy.get("config");
+    let mode = config.and_then(|config| config.get("mode")).and_then(Json::as_str);
+    let map = config.and_then(|config| config.get("policy_map"));
+    if mode.is_none() && map.and_then(Json::as_object).is_some_and(Map::is_empty) {
+        return config
+            .and_then(|config| config.get("default_policy"))
+            .and_then(beyond_formats);
+    }
+    Some(mode.unwrap_or(class).to_string())
+}
+
+/// Refuses weights that are stored in another form than a kernel of numbers: quantized, or with low-rank factors beside it.
+fn check_weights(layer: &str, policy: Option<&Json>, config: &Map<String, Json>) -> Result<()> {
+    let refused = |option: &'static str, found: String, expected: &'static str| {
+        Err(Error::LayerOption {
+            layer: layer.to_string(),
+            option,
+            found,
+            expected,
+        })
+    };
+    if let Some(found) = policy.and_then(beyond_formats) {
+        return refused("dtype", found, "a number format, mixed_float16 or mixed_bfloat16");
+    }
+    for option in ["lora_rank", "quantization_config"] {
+        if let Some(found) = config.get(option).filter(|value| !value.is_null()) {
+            let expected = "the layer without it, its kernel saved with what it adds";
+            return refused(option, found.to_string(), expected);
+        }
+    }
+    Ok(())
+}
+
 /// Refuses options that have no field in the description of a layer.
 pub(crate) fn check_options(node: &Node, config: &Map<String, Json>) -> Result<()> {
+    check_weights(&node.name, node.dtype_policy(), config)?;
+    if let Layer::SpectralNormalization(layer) = &node.layer {
+        // The layers inside of the other wrappers become nodes of their own.
+        let inside: &NamedLayer = &layer.layer.0;
+        check_weights(&node.name, inside.dtype_policy(), &inside.config())?;
+    }
     let refused = |option: &'static str, expected: &'static str| {
         Err(Error::LayerOption {
             layer: node.name.clone(),
