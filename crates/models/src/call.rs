@@ -35,7 +35,9 @@ impl CallOptions {
         for (place, value) in positions(arguments).iter().enumerate() {
             let tensors = tensor_positions(&node.layer);
             let whole = matches!(node.layer, Layer::Model(_));
-            if !(value.is_null() && place > 0) && !(place < tensors && only_tensors(value, whole)) {
+            let left_out = value.is_null() && place > 0;
+            let input = place < tensors && only_tensors(value, whole);
+            if !left_out && !input {
                 let shown: String = value.to_string().chars().take(60).collect();
                 return Err(refused(
                     format!("{shown} at position {}", place + 1),
