@@ -3,8 +3,7 @@
 use std::fmt;
 
 /// A number format of Keras.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[allow(missing_docs)] // the names say everything
 pub enum DType {
     Bool,
@@ -23,6 +22,13 @@ pub enum DType {
     Float64,
     /// Text; it has no fixed size and is counted with 0 bytes.
     String,
+}
+
+/// By Keras' name.
+impl serde_core::Serialize for DType {
+    fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 impl DType {
@@ -53,18 +59,13 @@ impl DType {
 
     /// Keras' name, such as `float32`.
     pub fn name(self) -> &'static str {
-        Self::ALL
-            .into_iter()
-            .find(|(dtype, _, _)| *dtype == self)
-            .map_or("float32", |(_, name, _)| name)
+        Self::ALL[self as usize].1
     }
 
     /// Bytes that one number occupies.
     pub fn bytes(self) -> u64 {
-        Self::ALL
-            .into_iter()
-            .find(|(dtype, _, _)| *dtype == self)
-            .map_or(4, |(_, _, bytes)| bytes)
+        // The list is in the order of the variants.
+        Self::ALL[self as usize].2
     }
 
     /// The formats of weights that occupy this many bytes a number, the usual one first.
@@ -128,6 +129,18 @@ impl DTypePolicy {
             (DType::Float32, DType::Float16) => "mixed_float16",
             (DType::Float32, DType::BFloat16) => "mixed_bfloat16",
             (variable, _) => variable.name(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DType;
+
+    #[test]
+    fn the_list_is_in_the_order_of_the_variants() {
+        for (place, (dtype, _, _)) in DType::ALL.into_iter().enumerate() {
+            assert_eq!(dtype as usize, place);
         }
     }
 }

@@ -1,13 +1,14 @@
 //! What can be wrong with a network, said with the layer, the key and a way out.
 
+use std::fmt;
+
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can be wrong with a network, its configuration or a request for its summary.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// A key of a layer's configuration is missing, of the wrong type or has a value that Keras would refuse.
-    #[error("layer '{layer}' ({class}): key '{key}' {problem}")]
     Config {
         /// Name of the layer (or of the model that holds it).
         layer: String,
@@ -19,7 +20,6 @@ pub enum Error {
         problem: String,
     },
     /// A layer cannot be applied to the shapes that reach it.
-    #[error("layer '{layer}' ({class}): {problem}")]
     Shape {
         /// Name of the layer.
         layer: String,
@@ -29,7 +29,6 @@ pub enum Error {
         problem: String,
     },
     /// A size, a count of parameters or a count of bytes leaves the range of 64-bit integers.
-    #[error("layer '{layer}' ({class}): {what} is larger than 2^64 - 1; choose a smaller size")]
     TooLarge {
         /// Name of the layer.
         layer: String,
@@ -39,10 +38,6 @@ pub enum Error {
         what: String,
     },
     /// The configuration names a class that has no closed form here.
-    #[error(
-        "layer '{layer}': class '{class}' is not one of the {known} Keras layer classes known here; replace the layer, or remove it \
-         from the configuration"
-    )]
     UnknownClass {
         /// Name of the layer.
         layer: String,
@@ -52,7 +47,6 @@ pub enum Error {
         known: usize,
     },
     /// The connections between the layers do not form a model.
-    #[error("model '{model}': {problem}")]
     Graph {
         /// Name of the model.
         model: String,
@@ -60,13 +54,11 @@ pub enum Error {
         problem: String,
     },
     /// The text is no JSON, or no Keras model configuration.
-    #[error("this is not a Keras model configuration: {problem}")]
     Json {
         /// What is wrong, with line and column where they are known.
         problem: String,
     },
     /// The model cannot be drawn.
-    #[error("cannot plot the model '{model}': {problem}")]
     Plot {
         /// Name of the model.
         model: String,
@@ -74,12 +66,41 @@ pub enum Error {
         problem: String,
     },
     /// The options of a summary contradict each other or the model.
-    #[error("cannot print this summary: {problem}")]
     Summary {
         /// What is wrong with which option.
         problem: String,
     },
 }
+
+/// By hand: `thiserror` brings a parser of Rust with it, which takes half as long to compile as this crate.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config {
+                layer,
+                class,
+                key,
+                problem,
+            } => write!(f, "layer '{layer}' ({class}): key '{key}' {problem}"),
+            Self::Shape { layer, class, problem } => write!(f, "layer '{layer}' ({class}): {problem}"),
+            Self::TooLarge { layer, class, what } => write!(
+                f,
+                "layer '{layer}' ({class}): {what} is larger than 2^64 - 1; choose a smaller size"
+            ),
+            Self::UnknownClass { layer, class, known } => write!(
+                f,
+                "layer '{layer}': class '{class}' is not one of the {known} Keras layer classes known here; replace the layer, or remove it \
+         from the configuration"
+            ),
+            Self::Graph { model, problem } => write!(f, "model '{model}': {problem}"),
+            Self::Json { problem } => write!(f, "this is not a Keras model configuration: {problem}"),
+            Self::Plot { model, problem } => write!(f, "cannot plot the model '{model}': {problem}"),
+            Self::Summary { problem } => write!(f, "cannot print this summary: {problem}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
 
 /// What a layer finds wrong before it knows its own name.
 #[derive(Debug, Clone, PartialEq, Eq)]

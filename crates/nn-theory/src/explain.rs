@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// One row of the summary with the origin of its numbers.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RowExplanation {
     /// Name of the layer.
@@ -44,8 +44,27 @@ pub struct RowExplanation {
     pub multiply_adds: String,
 }
 
+serialize_fields!(RowExplanation {
+    layer,
+    class,
+    depth,
+    output_shape,
+    shape_meaning,
+    formula,
+    symbols,
+    latex,
+    latex_symbols,
+    terms,
+    params,
+    bytes,
+    trainable,
+    meaning,
+    weights,
+    multiply_adds,
+});
+
 /// What the size in brackets says about the number format.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct NumberFormat {
     /// All parameters.
@@ -61,6 +80,15 @@ pub struct NumberFormat {
     /// The deduction: `8.03 KB × 1024 ≈ 8,224 bytes; 8,224 / 2,056 = 4 bytes a parameter: float32`.
     pub deduction: String,
 }
+
+serialize_fields!(NumberFormat {
+    parameters,
+    bytes,
+    bytes_per_parameter,
+    candidates,
+    formats,
+    deduction
+});
 
 impl ModelSpec {
     /// Where every number of the summary's column *Param #* comes from, row by row as

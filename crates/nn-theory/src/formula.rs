@@ -4,7 +4,7 @@ use crate::error::Problem;
 use std::fmt;
 
 /// One number in a formula, with the name it has in the layer and what it means.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Term {
     /// Name of the number, such as `inputs` or `filters`.
     pub symbol: String,
@@ -13,6 +13,8 @@ pub struct Term {
     /// What it is, in words.
     pub meaning: String,
 }
+
+serialize_fields!(Term { symbol, value, meaning });
 
 /// A sum, product or number; the tree of a formula.
 #[derive(Debug, Clone, PartialEq, Eq)]

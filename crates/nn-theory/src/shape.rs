@@ -11,9 +11,15 @@ use std::fmt;
 /// assert_eq!(shape.to_string(), "(None, 28, 28, 1)");
 /// assert_eq!(Shape::from([Some(4)]).to_string(), "(4,)");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, serde::Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Shape(pub Vec<Option<u64>>);
+
+/// As the list of its dimensions.
+impl serde_core::Serialize for Shape {
+    fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
 
 impl Shape {
     /// The shape with a free batch dimension in front of `sample`, the shape of one sample.

@@ -23,7 +23,7 @@ use super::{Axis, Padding};
 ///     .unwrap();
 /// assert_eq!((field.size, field.jump), (19, 4));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReceptiveField {
     /// Number of inputs from the first to the last one seen.
     pub size: u64,
@@ -32,6 +32,8 @@ pub struct ReceptiveField {
     /// Place of the first input seen by the first value; negative where that is padding.
     pub start: i64,
 }
+
+serialize_fields!(ReceptiveField { size, jump, start });
 
 impl ReceptiveField {
     /// An input sees itself.

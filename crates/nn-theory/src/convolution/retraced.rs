@@ -3,7 +3,7 @@
 use super::{Axis, Padding};
 
 /// A size of an output with where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputSize {
     /// The rule in names: `⌊(n + p − ((k − 1) d + 1)) / s⌋ + 1`.
@@ -17,6 +17,14 @@ pub struct OutputSize {
     /// Zeros before and after the values (of a transposed convolution: values cut off the full result).
     pub padding: (u64, u64),
 }
+
+serialize_fields!(OutputSize {
+    symbols,
+    figures,
+    latex,
+    value,
+    padding
+});
 
 impl Axis {
     /// The output size as a formula; `None` under the conditions of [`Axis::output`].

@@ -1,7 +1,5 @@
 //! How much the collapsed map can amplify errors, and what its singular values say about the product of the layers.
 
-use serde::Serialize;
-
 use super::{Error, Matrix, Rational, Result, Weighted};
 
 /// Longest side of a matrix whose singular values are computed.
@@ -10,7 +8,7 @@ const MAX_SIDE: usize = 256;
 const MAX_SWEEPS: usize = 60;
 
 /// What the singular values of a matrix say.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Conditioning {
     /// `A1`, …, or `A` for the product.
     pub name: String,
@@ -24,8 +22,16 @@ pub struct Conditioning {
     pub condition: f64,
 }
 
+serialize_fields!(Conditioning {
+    name,
+    singular_values,
+    rank,
+    norm,
+    condition
+});
+
 /// The layers, their product, and how they compare.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProductConditioning {
     /// The matrices, A1 first.
     pub layers: Vec<Conditioning>,
@@ -40,6 +46,14 @@ pub struct ProductConditioning {
     /// cancellation enlarges rounding errors.
     pub cancellation: f64,
 }
+
+serialize_fields!(ProductConditioning {
+    layers,
+    product,
+    norm_bound,
+    condition_bound,
+    cancellation
+});
 
 impl Weighted<f64> {
     /// Singular values and condition numbers of the layers and of the collapsed matrix.

@@ -1,25 +1,36 @@
 //! What each way of computing y costs, in multiplications and additions.
 
-use serde::{Serialize, Serializer};
+use serde_core::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::{Error, Mask, Network, Order, Result, cheapest_affine_order};
 
 /// A number of scalar operations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
     /// Multiplications.
-    #[serde(serialize_with = "number")]
     pub multiplications: u128,
     /// Additions.
-    #[serde(serialize_with = "number")]
     pub additions: u128,
 }
 
-/// JSON numbers up to 64 bits, text beyond.
-fn number<S: Serializer>(value: &u128, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    match u64::try_from(*value) {
-        Ok(small) => serializer.serialize_u64(small),
-        Err(_) => serializer.collect_str(value),
+/// A JSON number up to 64 bits, a text beyond.
+struct Number(u128);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match u64::try_from(self.0) {
+            Ok(small) => serializer.serialize_u64(small),
+            Err(_) => serializer.collect_str(&self.0),
+        }
+    }
+}
+
+impl Serialize for Cost {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Cost", 2)?;
+        fields.serialize_field("multiplications", &Number(self.multiplications))?;
+        fields.serialize_field("additions", &Number(self.additions))?;
+        fields.end()
     }
 }
 
@@ -49,8 +60,7 @@ impl Cost {
 }
 
 /// A way of computing y from x.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// Layer by layer, zeros included.
     LayersDense,
@@ -112,8 +122,23 @@ impl Way {
     }
 }
 
+impl Serialize for Way {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::LayersDense => "layers_dense",
+            Self::LayersSparse => "layers_sparse",
+            Self::ExpandedProducts => "expanded_products",
+            Self::ExpandedVectors => "expanded_vectors",
+            Self::ScalarFormula => "scalar_formula",
+            Self::CollapseDense => "collapse_dense",
+            Self::CollapseSparse => "collapse_sparse",
+            Self::CollapsedApply => "collapsed_apply",
+        })
+    }
+}
+
 /// One row of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CostRow {
     /// The way.
     pub way: Way,
@@ -125,27 +150,36 @@ pub struct CostRow {
     pub total: Cost,
 }
 
+serialize_fields!(CostRow {
+    way,
+    setup,
+    per_input,
+    total
+});
+
 /// From how many inputs collapsing needs fewer multiplications.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakEven {
     /// The way that collapses.
     pub collapse: Way,
     /// The way that does not.
     pub than: Way,
     /// Fewest inputs for which `collapse` needs fewer multiplications; `None` if it never does.
-    #[serde(serialize_with = "optional_number")]
     pub inputs: Option<u128>,
 }
 
-fn optional_number<S: Serializer>(value: &Option<u128>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => number(value, serializer),
-        None => serializer.serialize_none(),
+impl Serialize for BreakEven {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("BreakEven", 3)?;
+        fields.serialize_field("collapse", &self.collapse)?;
+        fields.serialize_field("than", &self.than)?;
+        fields.serialize_field("inputs", &self.inputs.map(Number))?;
+        fields.end()
     }
 }
 
 /// What every way costs for n inputs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CostTable {
     /// n.
     pub inputs: u64,
@@ -156,6 +190,13 @@ pub struct CostTable {
     /// From when collapsing pays, against the two ways that go layer by layer.
     pub break_even: Vec<BreakEven>,
 }
+
+serialize_fields!(CostTable {
+    inputs,
+    rows,
+    order,
+    break_even
+});
 
 impl CostTable {
     /// The row of a way, if the network allows it.

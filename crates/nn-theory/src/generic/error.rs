@@ -1,11 +1,12 @@
 //! What can go wrong with a network given by its connections.
 
+use std::fmt;
+
 /// Errors of this module; each says where the fault is and what would be right.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// The text form could not be read.
-    #[error("line {line}, column {column}: {problem}")]
     Syntax {
         /// Line, counted from 1.
         line: usize,
@@ -15,10 +16,8 @@ pub enum Error {
         problem: String,
     },
     /// A network needs at least one matrix.
-    #[error("the network has no layer; give at least one matrix of connections")]
     NoLayer,
     /// A matrix without rows or without columns.
-    #[error("{matrix}: a matrix needs at least one row and one column, this one is {rows} x {columns}")]
     EmptyMatrix {
         /// The matrix, such as `A2`.
         matrix: String,
@@ -28,7 +27,6 @@ pub enum Error {
         columns: usize,
     },
     /// A row is shorter or longer than the first one.
-    #[error("{matrix}, row {row}: {found} entries, but the first row has {expected}; give every row the same length")]
     RaggedRow {
         /// The matrix, such as `A2`.
         matrix: String,
@@ -40,9 +38,6 @@ pub enum Error {
         found: usize,
     },
     /// The columns of a matrix are not the neurons of the layer before.
-    #[error(
-        "A{layer}: {found} columns, but the layer before has {expected} neurons; a matrix has one column for each of them"
-    )]
     WidthMismatch {
         /// Layer, counted from 1.
         layer: usize,
@@ -52,7 +47,6 @@ pub enum Error {
         found: usize,
     },
     /// More than this module keeps books of.
-    #[error("{what}: {found} is more than the limit of {limit}; describe large networks as layers, not as connections")]
     TooLarge {
         /// What is too large.
         what: String,
@@ -62,7 +56,6 @@ pub enum Error {
         found: usize,
     },
     /// Weights, a bias or an input of the wrong length.
-    #[error("{what}: expected {expected}, found {found}")]
     Shape {
         /// What has the wrong shape, such as `b3` or `x`.
         what: String,
@@ -72,7 +65,6 @@ pub enum Error {
         found: String,
     },
     /// A weight other than zero where no edge is drawn.
-    #[error("A{layer}[{row},{column}] is not zero, but no edge is drawn there; set it to zero or draw the edge")]
     UndrawnWeight {
         /// Layer, counted from 1.
         layer: usize,
@@ -82,13 +74,11 @@ pub enum Error {
         column: usize,
     },
     /// The name of an activation that cannot be written in a formula.
-    #[error("'{name}' is not a name for an activation; use at most 32 ASCII letters, digits and '_', a letter first")]
     ActivationName {
         /// The name given.
         name: String,
     },
     /// A neuron that does not exist.
-    #[error("there is no output {index}; the network has the outputs 1 to {outputs}")]
     NoSuchOutput {
         /// Output asked for, counted from 1.
         index: usize,
@@ -96,10 +86,6 @@ pub enum Error {
         outputs: usize,
     },
     /// Only affine networks can be expanded and collapsed.
-    #[error(
-        "layer {layer} applies {activation}, which is not linear, so the network is not one affine map; \
-         evaluate it layer by layer"
-    )]
     NotLinear {
         /// Layer, counted from 1.
         layer: usize,
@@ -107,20 +93,74 @@ pub enum Error {
         activation: String,
     },
     /// An exact number left the range of 128-bit integers.
-    #[error(
-        "{operation} leaves the range of 128-bit integers; use smaller weights, or f64 if an approximation will do"
-    )]
     Overflow {
         /// What was computed.
         operation: String,
     },
     /// A fraction with denominator zero.
-    #[error("a fraction needs a denominator other than 0 ({numerator}/0)")]
     ZeroDenominator {
         /// Its numerator.
         numerator: i128,
     },
 }
+
+/// By hand: `thiserror` brings a parser of Rust with it, which takes half as long to compile as this crate.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax { line, column, problem } => write!(f, "line {line}, column {column}: {problem}"),
+            Self::NoLayer => f.write_str("the network has no layer; give at least one matrix of connections"),
+            Self::EmptyMatrix { matrix, rows, columns } => write!(
+                f,
+                "{matrix}: a matrix needs at least one row and one column, this one is {rows} x {columns}"
+            ),
+            Self::RaggedRow {
+                matrix,
+                row,
+                expected,
+                found,
+            } => write!(
+                f,
+                "{matrix}, row {row}: {found} entries, but the first row has {expected}; give every row the same length"
+            ),
+            Self::WidthMismatch { layer, expected, found } => write!(
+                f,
+                "A{layer}: {found} columns, but the layer before has {expected} neurons; a matrix has one column for each of them"
+            ),
+            Self::TooLarge { what, limit, found } => write!(
+                f,
+                "{what}: {found} is more than the limit of {limit}; describe large networks as layers, not as connections"
+            ),
+            Self::Shape { what, expected, found } => write!(f, "{what}: expected {expected}, found {found}"),
+            Self::UndrawnWeight { layer, row, column } => write!(
+                f,
+                "A{layer}[{row},{column}] is not zero, but no edge is drawn there; set it to zero or draw the edge"
+            ),
+            Self::ActivationName { name } => write!(
+                f,
+                "'{name}' is not a name for an activation; use at most 32 ASCII letters, digits and '_', a letter first"
+            ),
+            Self::NoSuchOutput { index, outputs } => write!(
+                f,
+                "there is no output {index}; the network has the outputs 1 to {outputs}"
+            ),
+            Self::NotLinear { layer, activation } => write!(
+                f,
+                "layer {layer} applies {activation}, which is not linear, so the network is not one affine map; \
+         evaluate it layer by layer"
+            ),
+            Self::Overflow { operation } => write!(
+                f,
+                "{operation} leaves the range of 128-bit integers; use smaller weights, or f64 if an approximation will do"
+            ),
+            Self::ZeroDenominator { numerator } => {
+                write!(f, "a fraction needs a denominator other than 0 ({numerator}/0)")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
 
 /// Result of this module.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,18 +1,18 @@
 //! The formula of y in x, nested and expanded, for any depth and activation.
 
-use serde::Serialize;
-
 use super::paths::subscript;
 use super::{Activation, Network};
 
 /// One formula in one notation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notation {
     /// As the network computes it: `A₂(A₁x + b₁) + b₂`.
     pub nested: String,
     /// Multiplied out over every run of layers with `f(x) = x`; `None` if there is nothing to multiply out.
     pub expanded: Option<String>,
 }
+
+serialize_fields!(Notation { nested, expanded });
 
 impl Notation {
     /// `y = nested = expanded`.
@@ -26,7 +26,7 @@ impl Notation {
 }
 
 /// Nested and expanded formula, and how far expanding goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expansion {
     /// For the terminal.
     pub unicode: Notation,
@@ -41,6 +41,15 @@ pub struct Expansion {
     /// Why the formula can, or cannot, be expanded.
     pub reason: String,
 }
+
+serialize_fields!(Expansion {
+    unicode,
+    latex,
+    mathml,
+    complete,
+    terms,
+    reason
+});
 
 impl Expansion {
     /// `y = nested = expanded` as a `<math>` element, one line a form.

@@ -1,11 +1,9 @@
 //! Which neurons matter: constants, neurons without influence, and parts that have nothing to do with each other.
 
-use serde::Serialize;
-
 use super::Network;
 
 /// A neuron: layer 0 are the inputs, `index` counts from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Neuron {
     /// Its layer.
     pub layer: usize,
@@ -13,8 +11,10 @@ pub struct Neuron {
     pub index: usize,
 }
 
+serialize_fields!(Neuron { layer, index });
+
 /// What the connections say about the neurons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Liveness {
     /// Neurons that no input reaches: their value is the same for every x.
     pub constant: Vec<Neuron>,
@@ -23,6 +23,12 @@ pub struct Liveness {
     /// Connected components (edges taken as undirected), each in ascending order, ordered by their first neuron.
     pub components: Vec<Vec<Neuron>>,
 }
+
+serialize_fields!(Liveness {
+    constant,
+    without_influence,
+    components
+});
 
 impl Liveness {
     /// Neurons that carry nothing from x to y: constant or without influence, in ascending order.

@@ -1,7 +1,5 @@
 //! The network itself: matrices of connections, an activation a layer, and what follows from them.
 
-use serde::Serialize;
-
 use super::{Error, Mask, Result};
 
 /// Most neurons of a layer. Larger ones cannot be drawn or read as connections.
@@ -12,14 +10,23 @@ pub const MAX_DEPTH: usize = 256;
 pub const MAX_ENTRIES: usize = 1 << 20;
 
 /// The function that a layer applies to `A x + b`, neuron by neuron.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Activation {
     /// `f(x) = x`.
     #[default]
     Identity,
     /// Any other function, by name; taken as not affine.
     Named(String),
+}
+
+/// `"identity"`, or `{"named": "tanh"}`.
+impl serde_core::Serialize for Activation {
+    fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::Identity => serializer.serialize_unit_variant("Activation", 0, "identity"),
+            Self::Named(name) => serializer.serialize_newtype_variant("Activation", 1, "named", name),
+        }
+    }
 }
 
 impl Activation {
@@ -45,7 +52,7 @@ impl Activation {
 }
 
 /// What the exercise asks about one matrix and its bias.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MatrixFacts {
     /// `A1`, `A2`, …
     pub name: String,
@@ -65,8 +72,19 @@ pub struct MatrixFacts {
     pub sparse: bool,
 }
 
+serialize_fields!(MatrixFacts {
+    name,
+    shape,
+    bias_name,
+    bias_len,
+    entries,
+    edges,
+    zeros,
+    sparse
+});
+
 /// Numbers of the whole network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {
     /// Entries of all matrices.
     pub entries: usize,
@@ -77,6 +95,13 @@ pub struct Totals {
     /// Entries of all biases.
     pub biases: usize,
 }
+
+serialize_fields!(Totals {
+    entries,
+    edges,
+    zeros,
+    biases
+});
 
 /// A fully layered network `x(k) = f_k(A_k x(k−1) + b_k)` of which only the connections are known.
 ///

@@ -4,8 +4,6 @@
 //! first goes layer by layer. Each factor is an affine map `z ↦ M z + c`, so that joining two maps also multiplies the left
 //! matrix with the right bias.
 
-use serde::Serialize;
-
 use super::paths::subscript;
 use super::{Error, Mask, Network, Order, Result};
 
@@ -15,12 +13,11 @@ const MAX_LISTED_DEPTH: usize = 8;
 const MAX_PATTERN_ENTRIES: usize = 1 << 22;
 
 /// One order with its cost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EvaluationOrder {
     /// The order as it is written: `A₄(A₃(A₂(A₁X)))`.
     pub text: String,
     /// Its tree; factor 0 is `A_L`, the last one `X`.
-    #[serde(skip)]
     pub order: Order,
     /// Multiplications when zeros are multiplied, too.
     pub dense: u64,
@@ -28,8 +25,10 @@ pub struct EvaluationOrder {
     pub sparse: u64,
 }
 
+serialize_fields!(EvaluationOrder { text, dense, sparse } without order);
+
 /// All orders for n inputs, and the cheapest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderTable {
     /// n, the columns of `X`.
     pub inputs: u64,
@@ -41,6 +40,13 @@ pub struct OrderTable {
     /// finds this one, too.
     pub best_sparse: EvaluationOrder,
 }
+
+serialize_fields!(OrderTable {
+    inputs,
+    all,
+    best_dense,
+    best_sparse
+});
 
 /// Sizes and patterns of all products of neighbouring factors.
 struct Chain {

@@ -1,7 +1,5 @@
 //! Paths: the monomials of the scalar formula of an output, counted by products of masks.
 
-use serde::Serialize;
-
 use super::{Error, Mask, Network, Result};
 
 /// Most monomials that are ever multiplied out one by one.
@@ -51,7 +49,7 @@ impl PathCounts {
 }
 
 /// The first monomials of the expanded formula of one output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScalarFormula {
     /// For the terminal, `A₄[1,2]` is an entry of A4.
     pub unicode: String,
@@ -62,6 +60,13 @@ pub struct ScalarFormula {
     /// Monomials written.
     pub written: usize,
 }
+
+serialize_fields!(ScalarFormula {
+    unicode,
+    latex,
+    mathml,
+    written
+});
 
 fn add(a: u128, b: u128) -> Result<u128> {
     a.checked_add(b).ok_or_else(|| Error::overflow("a number of paths"))

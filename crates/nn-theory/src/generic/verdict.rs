@@ -1,12 +1,10 @@
 //! The answer in words, derived from the numbers: is the expanded formula a good way to compute y from x?
 
-use serde::Serialize;
-
 use super::{Network, Result, Way};
 use crate::with_separators;
 
 /// The answer and its reasons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Is the expanded formula, as it is written, cheaper than layer by layer?
     pub good_way: bool,
@@ -15,6 +13,12 @@ pub struct Verdict {
     /// The reasons, a paragraph each.
     pub reasons: Vec<String>,
 }
+
+serialize_fields!(Verdict {
+    good_way,
+    headline,
+    reasons
+});
 
 impl Network {
     /// Judges the expanded formula by its cost, by what collapsing buys, and by its numerical properties.

@@ -8,7 +8,7 @@ use super::{
     read::{Draft, draft},
     tree::{Json, JsonVisitor, KeySeed, Object},
 };
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_core::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::{borrow::Cow, fmt};
 
 /// A model's object; the list of its layers is taken out and already read.

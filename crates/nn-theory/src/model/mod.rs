@@ -186,7 +186,7 @@ pub struct ModelSpec {
 }
 
 /// Numbers of parameters and the bytes they occupy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// All parameters.
     pub total: u64,
@@ -201,6 +201,15 @@ pub struct Counts {
     /// Bytes of the others.
     pub non_trainable_bytes: u64,
 }
+
+serialize_fields!(Counts {
+    total,
+    trainable,
+    non_trainable,
+    total_bytes,
+    trainable_bytes,
+    non_trainable_bytes
+});
 
 impl Counts {
     /// Adds `count` parameters; `None` when a sum leaves 64 bits.

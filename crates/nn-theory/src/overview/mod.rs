@@ -8,7 +8,7 @@ use crate::{Counts, Layer, ModelSpec, Node, Result, Shape, error::Problem};
 use serde_json::Value;
 
 /// One call of a layer.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct OverviewRow {
     /// Name of the layer.
@@ -37,8 +37,23 @@ pub struct OverviewRow {
     pub output_bytes: Option<u64>,
 }
 
+serialize_fields!(OverviewRow {
+    name,
+    class,
+    depth,
+    index,
+    call,
+    input_shapes,
+    output_shapes,
+    kernel_size,
+    parameters,
+    trainable,
+    multiply_adds,
+    output_bytes,
+});
+
 /// Sums over all rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OverviewTotals {
     /// Parameters and their bytes.
@@ -55,8 +70,17 @@ pub struct OverviewTotals {
     pub incomplete: bool,
 }
 
+serialize_fields!(OverviewTotals {
+    counts,
+    multiply_adds,
+    input_bytes,
+    forward_backward_bytes,
+    total_bytes,
+    incomplete,
+});
+
 /// The model in figures; made by [`ModelSpec::overview`].
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Overview {
     /// Name of the model.
@@ -70,6 +94,14 @@ pub struct Overview {
     /// The sums.
     pub totals: OverviewTotals,
 }
+
+serialize_fields!(Overview {
+    model,
+    class,
+    batch_size,
+    rows,
+    totals
+});
 
 impl ModelSpec {
     /// Shapes, kernel sizes, parameters, multiply-adds and memory of every call for a batch of this size.
