@@ -221,9 +221,17 @@ impl ConfigValue for Initializer {
         let class = json.get("class_name").and_then(Json::as_str);
         if let (Some(class), Some(config)) = (class, json.get("config").and_then(Json::as_object))
             && unset(config)
-            && let Some(known) = Self::from_config(class, &Map::new())?
         {
-            return Ok(known);
+            // The three that nearly every layer has, without looking for other spellings of their names.
+            match class {
+                "Zeros" => return Ok(Self::Zeros),
+                "Ones" => return Ok(Self::Ones),
+                "GlorotUniform" => return Ok(Self::GlorotUniform { seed: None }),
+                _ => {}
+            }
+            if let Some(known) = Self::from_config(class, &Map::new())? {
+                return Ok(known);
+            }
         }
         Self::read(&json.to_value())
     }

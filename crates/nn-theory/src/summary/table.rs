@@ -1,6 +1,6 @@
 //! The table of a summary, drawn as the Python library `rich` draws it.
 
-use super::text::{cell_width, crop, pad, words_in_lines};
+use super::text::{cell_width, crop, push_blanks, words_in_lines};
 use std::borrow::Cow;
 
 /// Where the text of a column is.
@@ -60,25 +60,19 @@ impl Table {
 
     /// Draws the table; lines longer than `limit` are cut there.
     pub(super) fn render(&self, out: &mut String, limit: Option<usize>) {
-        let mut line = |text: String| {
-            match limit {
-                Some(limit) => out.push_str(&crop(&text, limit)),
-                None => out.push_str(&text),
-            }
-            out.push('\n');
-        };
-        line(self.rule("┏━┳┓"));
+        push_line(out, &self.rule("┏━┳┓"), limit);
         let titles: Vec<String> = self.columns.iter().map(|column| column.title.to_owned()).collect();
-        self.row(&titles, '┃', true).into_iter().for_each(&mut line);
-        line(self.rule("┡━╇┩"));
+        let mut line = String::new();
+        self.row(&titles, '┃', true, &mut line, out, limit);
+        push_line(out, &self.rule("┡━╇┩"), limit);
         let between = self.rule("├─┼┤");
         for (index, row) in self.rows.iter().enumerate() {
             if index > 0 {
-                line(between.clone());
+                push_line(out, &between, limit);
             }
-            self.row(row, '│', false).into_iter().for_each(&mut line);
+            self.row(row, '│', false, &mut line, out, limit);
         }
-        line(self.rule("└─┴┘"));
+        push_line(out, &self.rule("└─┴┘"), limit);
     }
 
     /// A horizontal rule of the four characters left, fill, crossing, right.
@@ -95,38 +89,54 @@ impl Table {
         text
     }
 
-    /// The lines of a row; the cells of the header stand at the bottom, all others at the top.
-    fn row(&self, cells: &[String], border: char, header: bool) -> Vec<String> {
-        let wrapped: Vec<Vec<String>> = self
-            .columns
-            .iter()
-            .zip(cells)
-            .map(|(column, cell)| words_in_lines(cell, column.width, false))
-            .collect();
-        let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
-        let mut lines = Vec::with_capacity(height);
+    /// Adds the lines of a row; the cells of the header stand at the bottom, all others at the top. `line` is reused.
+    fn row(
+        &self,
+        cells: &[String],
+        border: char,
+        header: bool,
+        line: &mut String,
+        out: &mut String,
+        limit: Option<usize>,
+    ) {
+        let mut wrapped: Vec<Vec<&str>> = Vec::with_capacity(cells.len());
+        let mut height = 0;
+        for (column, cell) in self.columns.iter().zip(cells) {
+            let lines = words_in_lines(cell, column.width, false);
+            height = height.max(lines.len());
+            wrapped.push(lines);
+        }
         for y in 0..height {
-            let mut text = String::from(border);
-            for (column, cell) in self.columns.iter().zip(&wrapped) {
-                let y = if header {
-                    (y + cell.len()).checked_sub(height)
+            line.clear();
+            line.push(border);
+            for (column, lines) in self.columns.iter().zip(&wrapped) {
+                let from_top = if header {
+                    (y + lines.len()).checked_sub(height)
                 } else {
                     Some(y)
                 };
-                let content = y.and_then(|y| cell.get(y)).map_or("", String::as_str);
-                text.push(' ');
-                text.push_str(&aligned(content, column));
-                text.push(' ');
-                text.push(border);
+                let content = from_top.and_then(|y| lines.get(y)).map_or("", |content| *content);
+                line.push(' ');
+                push_aligned(line, content, column);
+                line.push(' ');
+                line.push(border);
             }
-            lines.push(text);
+            push_line(out, line, limit);
         }
-        lines
     }
 }
 
-/// The text in exactly the width of the column, cut with `…` when it is longer.
-fn aligned(text: &str, column: &Column) -> String {
+/// Adds a line, cut at `limit`.
+fn push_line(out: &mut String, line: &str, limit: Option<usize>) {
+    match limit {
+        Some(limit) => out.push_str(&crop(line, limit)),
+        None => out.push_str(line),
+    }
+    out.push('\n');
+}
+
+/// Adds the text in exactly the width of the column, cut with `…` when it is longer.
+fn push_aligned(out: &mut String, text: &str, column: &Column) {
     let text = text.trim_end();
     let width = cell_width(text);
     let (text, width) = if width > column.width {
@@ -140,11 +150,14 @@ fn aligned(text: &str, column: &Column) -> String {
         (Cow::Borrowed(text), width)
     };
     let free = column.width.saturating_sub(width);
-    match column.alignment {
-        Alignment::Left => pad(0, &text, free),
-        Alignment::Right => pad(free, &text, 0),
-        Alignment::Center => pad(free / 2, &text, free - free / 2),
-    }
+    let before = match column.alignment {
+        Alignment::Left => 0,
+        Alignment::Right => free,
+        Alignment::Center => free / 2,
+    };
+    push_blanks(out, before);
+    out.push_str(&text);
+    push_blanks(out, free - before);
 }
 
 /// `round(a / b)` as Python rounds: a half goes to the even neighbour.

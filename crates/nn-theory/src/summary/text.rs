@@ -124,10 +124,23 @@ pub(crate) fn char_width(c: char) -> usize {
     }
 }
 
+/// Whether every byte of a text is a character of one cell, as nearly every text of a summary is. A plain loop: it sees each
+/// byte of a summary, and is not optimised in the profile `dev`.
+pub(super) fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !matches!(bytes[at], b' '..=b'~') {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
 /// Cells that a text occupies in a terminal.
 pub(crate) fn cell_width(text: &str) -> usize {
-    // Nearly every text of a summary: one cell a byte.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    if is_plain(text) {
         return text.len();
     }
     text.chars().map(char_width).sum()
@@ -152,64 +165,86 @@ pub(super) fn crop(text: &str, width: usize) -> String {
     result
 }
 
-pub(super) fn pad(before: usize, text: &str, after: usize) -> String {
-    format!("{}{text}{}", " ".repeat(before), " ".repeat(after))
+/// Adds blanks.
+pub(super) fn push_blanks(out: &mut String, count: usize) {
+    const BLANKS: &str = "                                                                ";
+    let mut missing = count;
+    while missing > BLANKS.len() {
+        out.push_str(BLANKS);
+        missing -= BLANKS.len();
+    }
+    out.push_str(&BLANKS[..missing]);
 }
 
-/// Words with the blanks around them: leading ones only for the first.
-fn words(text: &str) -> Vec<&str> {
-    let mut words = Vec::new();
-    let mut start = 0;
-    let mut seen_word = false;
-    let mut after_word = false;
-    for (at, c) in text.char_indices() {
-        if c.is_whitespace() {
-            after_word = seen_word;
-        } else {
-            if after_word {
-                words.push(&text[start..at]);
-                start = at;
-                after_word = false;
-            }
-            seen_word = true;
+/// Words with the blanks behind them, those in front only for the first; `None` when nothing is left.
+fn next_word<'a>(text: &mut &'a str, plain: bool) -> Option<&'a str> {
+    let end = if plain {
+        let bytes = text.as_bytes();
+        let mut end = 0;
+        while end < bytes.len() && bytes[end] == b' ' {
+            end += 1;
         }
-    }
-    if seen_word {
-        words.push(&text[start..]);
-    }
-    words
+        if end == bytes.len() {
+            return None;
+        }
+        while end < bytes.len() && bytes[end] != b' ' {
+            end += 1;
+        }
+        while end < bytes.len() && bytes[end] == b' ' {
+            end += 1;
+        }
+        end
+    } else {
+        let word = text.find(|c: char| !c.is_whitespace())?;
+        let blank = text[word..]
+            .find(char::is_whitespace)
+            .map_or(text.len(), |at| word + at);
+        text[blank..]
+            .find(|c: char| !c.is_whitespace())
+            .map_or(text.len(), |at| blank + at)
+    };
+    let (word, rest) = text.split_at(end);
+    *text = rest;
+    Some(word)
 }
 
 /// Breaks a text at blanks into lines of at most `width` cells, as `rich` does. A longer word has a line of its own, or
 /// with `fold` is cut into pieces.
-pub(super) fn words_in_lines(text: &str, width: usize, fold: bool) -> Vec<String> {
+pub(super) fn words_in_lines(text: &str, width: usize, fold: bool) -> Vec<&str> {
+    let plain = is_plain(text);
+    if plain && text.len() <= width {
+        return vec![text];
+    }
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
-        let mut line = String::new();
-        let mut used = 0;
-        for word in words(paragraph) {
+        // The line is paragraph[start..end] and occupies `used` cells.
+        let (mut start, mut end, mut used) = (0, 0, 0);
+        let mut rest = paragraph;
+        while let Some(word) = next_word(&mut rest, plain) {
             let length = cell_width(word.trim_end());
-            if used + length > width && !(line.is_empty() && length <= width) {
-                if !line.is_empty() {
-                    lines.push(std::mem::take(&mut line));
+            if used + length > width && !(start == end && length <= width) {
+                if start < end {
+                    lines.push(&paragraph[start..end]);
+                    start = end;
                     used = 0;
                 }
                 if fold && length > width {
                     for c in word.chars() {
-                        if used + char_width(c) > width && !line.is_empty() {
-                            lines.push(std::mem::take(&mut line));
+                        if used + char_width(c) > width && start < end {
+                            lines.push(&paragraph[start..end]);
+                            start = end;
                             used = 0;
                         }
-                        line.push(c);
+                        end += c.len_utf8();
                         used += char_width(c);
                     }
                     continue;
                 }
             }
-            line.push_str(word);
+            end += word.len();
             used += cell_width(word);
         }
-        lines.push(line);
+        lines.push(&paragraph[start..end]);
     }
     lines
 }
@@ -275,7 +310,7 @@ pub(super) fn push_folded(out: &mut String, text: &str, limit: Option<usize>) {
     match limit {
         Some(limit) if limit > 0 && cell_width(text) > limit => {
             for line in words_in_lines(text, limit, true) {
-                out.push_str(without_overhang(&line, limit));
+                out.push_str(without_overhang(line, limit));
                 out.push('\n');
             }
         }
