@@ -182,3 +182,28 @@ proptest! {
         check(UpSampling2D::new(times).data_format(format), [w[0], w[1]], [repeated(0), repeated(1)], (3, 3), format, None)?;
     }
 }
+
+#[test]
+fn normalizations_count_each_multiplication_of_a_value() {
+    use nn_theory::{GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization};
+    #[track_caller]
+    fn check(layer: impl Into<nn_theory::NamedLayer>, expected: &str) {
+        let layer = layer.into();
+        let cost = layer.layer().multiply_adds(&[Shape::batched([5, 8])]).unwrap().unwrap();
+        assert_eq!(cost.to_string(), expected);
+        assert_eq!(
+            layer
+                .layer()
+                .multiply_adds(&[Shape::from([None, None, Some(8)])])
+                .unwrap(),
+            None
+        );
+    }
+    check(LayerNormalization::new(), "3 × 40 = 120");
+    check(LayerNormalization::new().scale(false).center(false), "2 × 40 = 80");
+    check(GroupNormalization::new().groups(4), "3 × 40 = 120");
+    check(RMSNormalization::new(), "3 × 40 = 120");
+    check(UnitNormalization::new(), "2 × 40 = 80");
+    check(nn_theory::Normalization::new(), "40");
+    check(nn_theory::BatchNormalization::new(), "40");
+}

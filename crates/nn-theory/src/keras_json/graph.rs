@@ -232,19 +232,27 @@ fn tensors_in(value: &Value) -> usize {
     }
 }
 
-/// For each of `count` tensors of a call, the keyword that it is passed under; `None` for a position.
-pub(crate) fn argument_tensors(arguments: Option<&Value>, count: usize) -> Vec<Option<&str>> {
-    let mut names: Vec<Option<&str>> = Vec::with_capacity(count);
+/// Where a call passes a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Argument<'a> {
+    Position(usize),
+    Name(&'a str),
+}
+
+/// Where each of `count` tensors of a call is passed. Keras 2 lists nothing but inputs, which are one argument.
+pub(crate) fn argument_places(arguments: Option<&Value>, count: usize) -> Vec<Argument<'_>> {
+    let mut places = Vec::with_capacity(count);
     if let Some(Value::Object(call)) = arguments {
-        for value in call.get("args").and_then(Value::as_array).into_iter().flatten() {
-            names.extend(std::iter::repeat_n(None, tensors_in(value)));
+        let placed = call.get("args").and_then(Value::as_array).into_iter().flatten();
+        for (position, value) in placed.enumerate() {
+            places.extend(std::iter::repeat_n(Argument::Position(position), tensors_in(value)));
         }
         for (name, value) in call.get("kwargs").and_then(Value::as_object).into_iter().flatten() {
-            names.extend(std::iter::repeat_n(Some(name.as_str()), tensors_in(value)));
+            places.extend(std::iter::repeat_n(Argument::Name(name), tensors_in(value)));
         }
     }
-    names.resize(count, None);
-    names
+    places.resize(count, Argument::Position(0));
+    places
 }
 
 /// `["dense", 0, 0]`, in Keras 2 also with a fourth element.

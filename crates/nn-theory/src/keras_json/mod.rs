@@ -10,7 +10,7 @@ mod value;
 mod write;
 
 pub(crate) use fields::{Fields, put};
-pub(crate) use graph::argument_tensors;
+pub(crate) use graph::{Argument, argument_places};
 pub(crate) use tree::Object;
 pub(crate) use value::ConfigValue;
 

@@ -6,6 +6,7 @@ use crate::{
     error::Problem,
     formula::{Expr, num},
     initializer::glorot_uniform,
+    keras_json::{Argument, argument_places},
     weight::Weight,
 };
 use serde_json::Value;
@@ -55,7 +56,7 @@ macro_rules! plain_attention {
 
             fn called(&self, inputs: &[Shape], arguments: Option<&Value>) -> Result<Vec<Shape>, Problem> {
                 let mut outputs = self.output_shapes(inputs)?;
-                if flag(arguments, "return_attention_scores") {
+                if flag(arguments, "return_attention_scores", 3) {
                     let (query, _, key) = query_value_key(inputs)?;
                     outputs.push(query.with_last(key.0[key.rank() - 2]));
                 }
@@ -201,26 +202,22 @@ layer! {
 }
 
 /// The tensors that are query, value and key, by position or by name; masks and the like are left out.
-fn named_operands(inputs: &[Shape], arguments: Option<&Value>) -> Vec<Shape> {
-    let Some(arguments) = arguments.filter(|arguments| arguments.is_object()) else {
+pub(super) fn operands(inputs: &[Shape], arguments: Option<&Value>) -> Vec<Shape> {
+    // Keras 2 lists the inputs one by one.
+    if !arguments.is_some_and(Value::is_object) {
         return inputs.to_vec();
-    };
+    }
     let mut roles: [Option<Shape>; 3] = [None, None, None];
-    let mut position = 0;
-    for (shape, name) in inputs
-        .iter()
-        .zip(crate::keras_json::argument_tensors(Some(arguments), inputs.len()))
-    {
-        let role = match name {
-            None => position,
-            Some("query") => 0,
-            Some("value") => 1,
-            Some("key") => 2,
-            Some(_) => continue,
+    for (shape, place) in inputs.iter().zip(argument_places(arguments, inputs.len())) {
+        let role = match place {
+            Argument::Position(position) => position,
+            Argument::Name("query") => 0,
+            Argument::Name("value") => 1,
+            Argument::Name("key") => 2,
+            Argument::Name(_) => continue,
         };
-        position += usize::from(name.is_none());
-        if let Some(slot) = roles.get_mut(role) {
-            *slot = Some(shape.clone());
+        if let Some(role) = roles.get_mut(role) {
+            *role = Some(shape.clone());
         }
     }
     roles.into_iter().flatten().collect()
@@ -291,13 +288,9 @@ impl LayerSpec for MultiHeadAttention {
         Ok(vec![Shape(dims)])
     }
 
-    fn operands(&self, inputs: &[Shape], arguments: Option<&Value>) -> Vec<Shape> {
-        named_operands(inputs, arguments)
-    }
-
     fn called(&self, inputs: &[Shape], arguments: Option<&Value>) -> Result<Vec<Shape>, Problem> {
         let mut outputs = self.output_shapes(inputs)?;
-        if flag(arguments, "return_attention_scores") {
+        if flag(arguments, "return_attention_scores", 7) {
             // Keras states the query's steps for both sides.
             let query = query_value_key(inputs)?.0;
             outputs.push(scores(query, self.num_heads, query.0[1]));
@@ -362,13 +355,9 @@ impl LayerSpec for GroupQueryAttention {
         Ok(vec![query_value_key(inputs)?.0.clone()])
     }
 
-    fn operands(&self, inputs: &[Shape], arguments: Option<&Value>) -> Vec<Shape> {
-        named_operands(inputs, arguments)
-    }
-
     fn called(&self, inputs: &[Shape], arguments: Option<&Value>) -> Result<Vec<Shape>, Problem> {
         let mut outputs = self.output_shapes(inputs)?;
-        if flag(arguments, "return_attention_scores") {
+        if flag(arguments, "return_attention_scores", 7) {
             let (query, _, key) = query_value_key(inputs)?;
             outputs.push(scores(query, self.num_query_heads, key.0[1]));
         }

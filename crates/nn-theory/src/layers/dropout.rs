@@ -86,7 +86,6 @@ pass_through! {
     "Its input, unchanged (`keras.layers.Identity`)." Identity;
     "Its input; the loss grows with the size of its values (`keras.layers.ActivityRegularization`)." ActivityRegularization;
     "Its input; steps that equal the mask value are left out by the layers behind (`keras.layers.Masking`)." Masking;
-    "Its input scaled to length 1 along an axis (`keras.layers.UnitNormalization`)." UnitNormalization;
     "`scale · x + offset` (`keras.layers.Rescaling`)." Rescaling;
     "Random mirror images while training (`keras.layers.RandomFlip`)." RandomFlip;
     "Random rotations while training (`keras.layers.RandomRotation`)." RandomRotation;

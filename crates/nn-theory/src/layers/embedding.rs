@@ -69,7 +69,7 @@ impl LayerSpec for ReversibleEmbedding {
     }
 
     fn called(&self, inputs: &[Shape], arguments: Option<&Value>) -> Result<Vec<Shape>, Problem> {
-        if !flag(arguments, "reverse") {
+        if !flag(arguments, "reverse", 1) {
             return self.output_shapes(inputs);
         }
         positive("input_dim", &[self.input_dim])?;

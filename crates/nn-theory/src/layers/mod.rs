@@ -53,7 +53,7 @@ pub use dropout::{
     RandomBrightness, RandomColorDegeneration, RandomColorJitter, RandomContrast, RandomElasticTransform,
     RandomErasing, RandomFlip, RandomGaussianBlur, RandomGrayscale, RandomHue, RandomInvert, RandomPerspective,
     RandomPosterization, RandomRotation, RandomSaturation, RandomSharpness, RandomShear, RandomTranslation, RandomZoom,
-    Rescaling, Solarization, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, UnitNormalization,
+    Rescaling, Solarization, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
 };
 pub use einsum::EinsumDense;
 pub use embedding::{Embedding, ReversibleEmbedding};
@@ -61,7 +61,9 @@ pub use encoding::{CategoryEncoding, Discretization, HashedCrossing, Hashing};
 pub use lookup::{IntegerLookup, StringLookup, TextVectorization};
 pub use merging::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract};
 pub use nested::NestedModel;
-pub use normalization::{BatchNormalization, GroupNormalization, LayerNormalization, Normalization, RMSNormalization};
+pub use normalization::{
+    BatchNormalization, GroupNormalization, LayerNormalization, Normalization, RMSNormalization, UnitNormalization,
+};
 pub use opaque::{Lambda, UnknownLayer};
 pub use operation::Operation;
 pub(crate) use operation::module_of;
@@ -85,7 +87,7 @@ use crate::{
     dtype::DTypePolicy,
     error::{Error, Problem, Result},
     formula::{Expr, Formula},
-    keras_json::{self, Fields, Object},
+    keras_json::{self, Argument, Fields, Object},
     model::Carried,
     weight::Weight,
 };
@@ -179,11 +181,6 @@ pub(crate) trait LayerSpec {
         false
     }
 
-    /// Which of a call's tensors the shapes and weights depend on; tensors under the name of a mask do not count.
-    fn operands(&self, inputs: &[Shape], arguments: Option<&Value>) -> Vec<Shape> {
-        unmasked(inputs, arguments)
-    }
-
     /// The shapes of the outputs of one call; `arguments` are its `args` and `kwargs` where they are known.
     fn called(&self, inputs: &[Shape], arguments: Option<&Value>) -> Result<Vec<Shape>, Problem> {
         let _ = arguments;
@@ -213,31 +210,41 @@ pub(crate) struct CellSizes {
     pub(crate) states: Vec<u64>,
 }
 
-/// The inputs without those that are passed under the name of a mask.
-fn unmasked(inputs: &[Shape], arguments: Option<&Value>) -> Vec<Shape> {
-    let Some(named) = arguments
-        .and_then(|arguments| arguments.get("kwargs"))
-        .and_then(Value::as_object)
-    else {
-        return inputs.to_vec();
+/// How many of the first arguments of `call` are inputs, for the classes that take masks behind them.
+const INPUT_ARGUMENTS: &[(&str, usize)] = &[
+    ("AdditiveAttention", 1),
+    ("Attention", 1),
+    ("BatchNormalization", 1),
+    ("Bidirectional", 2),
+    ("ConvLSTM1D", 2),
+    ("ConvLSTM2D", 2),
+    ("ConvLSTM3D", 2),
+    ("GRU", 2),
+    ("GlobalAveragePooling1D", 1),
+    ("LSTM", 2),
+    ("RNN", 2),
+    ("SimpleRNN", 2),
+    ("Softmax", 1),
+    ("TimeDistributed", 1),
+];
+
+/// The inputs without masks: tensors under the name of a mask, or behind the first `input_arguments` positions.
+fn unmasked(inputs: &[Shape], arguments: Option<&Value>, input_arguments: usize) -> Vec<Shape> {
+    let is_input = |place: &Argument<'_>| match place {
+        Argument::Position(position) => *position < input_arguments,
+        Argument::Name(name) => !name.ends_with("mask"),
     };
-    if !named.keys().any(|name| name.ends_with("mask")) {
-        return inputs.to_vec();
-    }
-    let tensors = keras_json::argument_tensors(arguments, inputs.len());
-    let kept = inputs.iter().zip(tensors);
-    kept.filter(|(_, name)| !name.is_some_and(|name| name.ends_with("mask")))
-        .map(|(shape, _)| shape.clone())
-        .collect()
+    let places = keras_json::argument_places(arguments, inputs.len());
+    let kept = inputs.iter().zip(places).filter(|(_, place)| is_input(place));
+    kept.map(|(shape, _)| shape.clone()).collect()
 }
 
-/// Whether a call passes `true` under a name.
-pub(crate) fn flag(arguments: Option<&Value>, name: &str) -> bool {
-    let named = arguments.and_then(|arguments| arguments.get("kwargs"));
-    named
-        .and_then(|named| named.get(name))
-        .and_then(Value::as_bool)
-        .unwrap_or(false)
+/// Whether a call passes `true` under a name, or at the position where `call` has this argument.
+pub(crate) fn flag(arguments: Option<&Value>, name: &str, position: usize) -> bool {
+    let Some(arguments) = arguments else { return false };
+    let named = arguments.get("kwargs").and_then(|named| named.get(name));
+    let placed = || arguments.get("args").and_then(|placed| placed.get(position));
+    named.or_else(placed).and_then(Value::as_bool).unwrap_or(false)
 }
 
 impl Layer {
@@ -266,7 +273,9 @@ impl Layer {
 
     /// Multiplications with their additions for one sample; `None` for a layer that has none worth counting, or when
     /// a dimension is free. Source of the convention: one multiply-add a weight and output position, additions of the
-    /// bias and activations not counted (as He et al., 2016, count).
+    /// bias and activations not counted (as He et al., 2016, count). A normalization counts one for each time that it
+    /// multiplies a value: to square it for the statistics of a sample, to scale it, to apply gamma and beta. (torchinfo
+    /// counts a normalization's parameters instead, once, however many values they are applied to.)
     ///
     /// # Errors
     /// As [`Layer::parameters`].
@@ -278,6 +287,19 @@ impl Layer {
                 .transpose()
         };
         count().map_err(|problem| self.problem(problem))
+    }
+
+    /// Which of a call's tensors the shapes and weights depend on; masks do not count.
+    pub(crate) fn operands(&self, inputs: &[Shape], arguments: Option<&Value>) -> Vec<Shape> {
+        match self {
+            _ if arguments.is_none() => inputs.to_vec(),
+            Self::MultiHeadAttention(_) | Self::GroupQueryAttention(_) => attention::operands(inputs, arguments),
+            layer => {
+                let class = layer.class();
+                let known = INPUT_ARGUMENTS.iter().find(|(known, _)| *known == class);
+                unmasked(inputs, arguments, known.map_or(usize::MAX, |(_, count)| *count))
+            }
+        }
     }
 
     /// The class as Keras prints it; only one class is configured under another name than it prints.

@@ -5,6 +5,7 @@ use crate::{
     DType, Initializer, Shape,
     error::Problem,
     formula::{Expr, num},
+    shape::product,
     weight::Weight,
 };
 use serde_json::Value;
@@ -89,14 +90,33 @@ impl LayerSpec for BatchNormalization {
         ])))
     }
 
+    /// While it predicts, mean, variance, gamma and beta are one factor and one summand a channel.
     fn multiply_adds(&self, _: &[Shape], outputs: &[Shape]) -> Result<Option<Expr>, Problem> {
-        let values = crate::shape::product(outputs[0].sample(), "the number of output values")?;
-        Ok(values.map(|values| num(values, "outputs", "values, each scaled and shifted once")))
+        passes(outputs, &["scale and shift"])
     }
 
     fn needs_shape(&self) -> bool {
         true
     }
+}
+
+/// What multiplies every value once, and how many values there are.
+fn passes(outputs: &[Shape], passes: &[&str]) -> Result<Option<Expr>, Problem> {
+    let Some(values) = product(outputs[0].sample(), "the number of output values")? else {
+        return Ok(None);
+    };
+    let values = num(values, "outputs", "values that are normalized");
+    let count = num(passes.len() as u64, "passes", &passes.join(", "));
+    Ok(Some(match passes {
+        [_] => values,
+        _ => Expr::Product(vec![count, values]),
+    }))
+}
+
+/// The passes of a normalization by the statistics of each sample.
+fn sample_passes(outputs: &[Shape], affine: bool) -> Result<Option<Expr>, Problem> {
+    let names = ["square for the variance", "divide by the deviation", "gamma and beta"];
+    passes(outputs, &names[..2 + usize::from(affine)])
 }
 
 /// Axes as Keras stores them, one or several, counted from the front and in order.
@@ -149,6 +169,10 @@ impl LayerSpec for LayerNormalization {
             (self.scale, &self.gamma_initializer),
             (self.center, &self.beta_initializer),
         ))
+    }
+
+    fn multiply_adds(&self, _: &[Shape], outputs: &[Shape]) -> Result<Option<Expr>, Problem> {
+        sample_passes(outputs, self.scale || self.center)
     }
 
     fn needs_shape(&self) -> bool {
@@ -219,6 +243,10 @@ impl LayerSpec for GroupNormalization {
         ))
     }
 
+    fn multiply_adds(&self, _: &[Shape], outputs: &[Shape]) -> Result<Option<Expr>, Problem> {
+        sample_passes(outputs, self.scale || self.center)
+    }
+
     fn needs_shape(&self) -> bool {
         true
     }
@@ -246,6 +274,10 @@ impl LayerSpec for RMSNormalization {
             axis_dims(single(inputs)?, &self.axis)?,
             &Initializer::Ones,
         )])
+    }
+
+    fn multiply_adds(&self, _: &[Shape], outputs: &[Shape]) -> Result<Option<Expr>, Problem> {
+        passes(outputs, &["square for the mean", "divide by the root", "scale"])
     }
 
     fn needs_shape(&self) -> bool {
@@ -286,7 +318,26 @@ impl LayerSpec for Normalization {
         ])
     }
 
+    fn multiply_adds(&self, _: &[Shape], outputs: &[Shape]) -> Result<Option<Expr>, Problem> {
+        passes(outputs, &["scale and shift"])
+    }
+
     fn needs_shape(&self) -> bool {
         true
+    }
+}
+
+layer! {
+    /// `x / √(Σ x²)`: its input scaled to length 1 along an axis (`keras.layers.UnitNormalization`).
+    UnitNormalization() {}
+}
+
+impl LayerSpec for UnitNormalization {
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Problem> {
+        Ok(vec![single(inputs)?.clone()])
+    }
+
+    fn multiply_adds(&self, _: &[Shape], outputs: &[Shape]) -> Result<Option<Expr>, Problem> {
+        passes(outputs, &["square for the length", "divide by the length"])
     }
 }

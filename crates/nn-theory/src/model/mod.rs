@@ -145,7 +145,7 @@ impl Node {
             return Ok(None);
         }
         let count = || {
-            let operands = self.layer.spec().operands(&self.input_shapes, self.arguments.as_ref());
+            let operands = self.layer.operands(&self.input_shapes, self.arguments.as_ref());
             let cost = self.layer.spec().multiply_adds(&operands, &self.output_shapes)?;
             cost.map(|cost| Formula::new(cost, "the number of multiply-adds"))
                 .transpose()
@@ -439,7 +439,7 @@ impl ModelSpec {
                 .map(|(&from, &tensor)| shapes[from].get(tensor).cloned().unwrap_or_default())
                 .collect();
             let spec = node.layer.spec();
-            let operands = spec.operands(&reads, node.arguments.as_ref());
+            let operands = node.layer.operands(&reads, node.arguments.as_ref());
             let outputs = spec.recalled(&operands, node.arguments.as_ref());
             shapes.push(outputs.map_err(|problem| problem.at(&node.name, node.layer.class()))?);
         }
@@ -490,7 +490,7 @@ pub(crate) fn make_node(
             })?;
         input_shapes.push(shape.clone());
     }
-    let operands = layer.spec().operands(&input_shapes, arguments.as_ref());
+    let operands = layer.operands(&input_shapes, arguments.as_ref());
     let make = || -> Result<_, Problem> {
         let output_shapes = layer.spec().called(&operands, arguments.as_ref())?;
         let output_shape = match output_shapes.first() {
