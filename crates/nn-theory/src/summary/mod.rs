@@ -84,6 +84,11 @@ impl ModelSpec {
 
     /// The text that `model.summary()` prints, with a line break after every line.
     ///
+    /// It is Keras' to the byte, but for three things that no configuration says or that nobody wants: `rich` replaces codes
+    /// such as `:smile:` in the names of layers by emoji; `quantize()` on a `MultiHeadAttention` changes its weights without
+    /// leaving a trace in the configuration; and Keras counts calls of a layer that are no part of the model, so that "Connected
+    /// to" may show a higher number before a model is saved than after it is loaded, which is what is printed here.
+    ///
     /// # Errors
     /// [`Error::Summary`] when the columns do not fit into the line, when `positions` has the wrong number of entries
     /// and when `layer_range` names no layer.
