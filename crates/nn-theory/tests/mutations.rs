@@ -1,4 +1,4 @@
-//! Stands in for the fuzz target `fuzz/fuzz_targets/keras_json.rs` where no nightly toolchain is: configurations with
+//! Stands in for the fuzz target `fuzz/fuzz_targets/keras_json.rs` where `cargo fuzz` is not installed: configurations with
 //! random mutations of bytes and of values are a model or an error, never a panic, and what reads also writes.
 
 use nn_theory::{ModelSpec, SummaryOptions};
