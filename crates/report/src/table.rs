@@ -78,6 +78,44 @@ impl Table {
         self
     }
 
+    /// The table in Markdown (the dialect of GitHub), its title in bold before it and its notes after it.
+    ///
+    /// ```
+    /// use report::Table;
+    ///
+    /// let text = Table::new("Accuracy").header(["optimizer", "accuracy"]).row(["adam | w", "96 %"]).to_markdown();
+    /// assert_eq!(text, "**Accuracy**\n\n| optimizer | accuracy |\n| :-- | --: |\n| adam \\| w | 96 % |\n");
+    /// ```
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        let columns = self.columns();
+        let line = |cells: &[String]| {
+            let cell = |column: usize| cells.get(column).map_or("", String::as_str);
+            let cells: Vec<String> = (0..columns)
+                .map(|column| cell(column).replace('|', "\\|").replace('\n', " "))
+                .collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
+        let mut text = String::new();
+        if !self.title.is_empty() {
+            text += &format!("**{}**\n\n", self.title);
+        }
+        text += &line(&self.header);
+        let marks: Vec<String> = (0..columns)
+            .map(|column| match self.alignment(column) {
+                Align::Left => ":--".to_owned(),
+                Align::Right => "--:".to_owned(),
+                Align::Center => ":-:".to_owned(),
+            })
+            .collect();
+        text += &line(&marks);
+        self.rows.iter().for_each(|row| text += &line(row));
+        for note in &self.notes {
+            text += &format!("\n{note}\n");
+        }
+        text
+    }
+
     /// How many columns the widest of header and rows has.
     #[must_use]
     pub fn columns(&self) -> usize {

@@ -9,30 +9,37 @@
 //! | which entries of matrices are zero | [`MatrixPattern`] |
 //! | which classes are confused | [`ConfusionMatrix`] |
 //! | many small images | [`ImageGrid`] |
+//! | values with their intervals, such as ranks | [`IntervalChart`] |
+//! | paths over the contour lines of a function | [`TrajectoryGrid`] |
 //!
 //! Values that are not finite are never an error: they interrupt a line, leave out a mark, or read as `–`.
 
 mod axis;
 mod bar;
 mod confusion;
+mod contour;
 mod frame;
 mod heatmap;
 mod image_grid;
+mod interval;
 mod line;
 mod palette;
 mod pattern;
 mod scatter;
 mod svg;
 pub mod terminal;
+mod trajectory;
 
 pub use bar::BarChart;
 pub use confusion::ConfusionMatrix;
 pub use heatmap::Heatmap;
 pub use image_grid::ImageGrid;
+pub use interval::IntervalChart;
 pub use line::LineChart;
 pub use pattern::MatrixPattern;
 pub use scatter::ScatterChart;
 pub use svg::escape;
+pub use trajectory::TrajectoryGrid;
 
 /// A value in a tooltip: four significant digits, without trailing zeros.
 fn value(value: f64) -> String {

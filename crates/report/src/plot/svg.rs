@@ -138,6 +138,17 @@ impl Svg {
         );
     }
 
+    /// A path whose `d` is relative to (x, y), without filling.
+    pub(super) fn path_at(&mut self, x: f64, y: f64, d: &str, style: &str) {
+        let _ = writeln!(
+            self.body,
+            r#"<path transform="translate({} {})" d="{}" style="fill:none;{style}"/>"#,
+            coordinate(x),
+            coordinate(y),
+            escape(d)
+        );
+    }
+
     pub(super) fn polygon(&mut self, points: &[(f64, f64)], style: &str) {
         let _ = writeln!(
             self.body,
