@@ -1,8 +1,12 @@
 //! The command line: what can be typed.
 
+mod sweep;
+
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::sweep::{ALL, MergeArgs, SweepArgs, SweepCommand, SweepRunArgs};
 
 /// Neural networks on candle: count them, train them, compare optimizers, augment their data, save them, derive their
 /// gradients.
@@ -43,6 +47,16 @@ pub(crate) enum Command {
         lab train --data digits --schedule cosine:1 --ema 0.99 --early-stopping 10 --epochs 100 --csv digits.csv\n  \
         lab train --resume digits.safetensors --epochs 40")]
     Train(Box<TrainArgs>),
+    /// Compare optimizers on several tasks: the same grid of learning rates for each, over seeds
+    #[command(
+        after_help = "Every run is a file in the folder of --out, named by what was run. A sweep that was interrupted goes on where it \
+        was; the folder then holds index.html with all figures, results.json and results.md.\n\nExamples:\n  \
+        lab sweep --tasks digits_cnn --out digits\n  \
+        lab sweep --optimizers adam,lion,sgd_momentum --learning-rates 1e-4:1:5 --seeds 3\n  \
+        lab sweep --tasks all --data-dir path/to/data --shard 1/2 --out one     # and 2/2 on another machine, then:\n  \
+        lab sweep merge one two --out all"
+    )]
+    Sweep(Box<SweepArgs>),
     /// Measure a saved network on a test set
     #[command(after_help = "Examples:\n  \
         lab evaluate digits.safetensors --data digits\n  \

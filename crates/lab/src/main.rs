@@ -14,6 +14,7 @@
 
 mod cli;
 mod commands;
+mod comparison;
 mod context;
 mod exercises;
 mod progress;

@@ -1,45 +1,71 @@
-//! The fair comparison of optimizers: one task, the same grid of learning rates for each, several seeds, intervals.
+//! The fair comparison of optimizers: several tasks, the same grid of learning rates for each, several seeds, intervals.
 //!
-//! **For** the question of exercise 3, "which optimizer is best here?", answered so that it can be believed: the learning
-//! rate of every optimizer is chosen from the same grid on validation data, accuracy is reported on test data that no
-//! choice has seen, over seeds that no choice has used, as a mean with a 95 % interval. Each optimizer is also measured
-//! with its default rate, as a reader who tunes nothing would use it. **Not for** measuring seconds: trials run side by
-//! side; a criterion bench of `optimizers` measures steps.
+//! **For** the question of exercise 3, "which optimizer is best here?", answered so that it can be believed. A [`Study`] is
+//! declared before the first run: the same grid for every optimizer and task, the same number of trials, rates chosen on
+//! validation data, scores reported on test data that no choice has seen, over seeds that no choice has used. Its [`Plan`]
+//! is carried out by any number of threads and machines, to the same bits ([`Plan::run`], [`Records`], [`Shard`]); its
+//! [`Results`] have means with bootstrap intervals, times to a target, sensitivities, ranks with their uncertainty and performance
+//! profiles. The protocol and where it comes from: `docs/benchmark-protocol.md`.
+//!
+//! **Not for** measuring how fast a step is (runs work side by side; a criterion bench of `optimizers` measures steps), nor for
+//! searching the best hyper-parameters of one model: random search does that with fewer runs than a grid.
 //!
 //! ```
 //! use std::sync::atomic::AtomicBool;
-//! use nn_theory::{Dense, ModelSpec};
-//! use optimizers_bench::{Study, Task, log_grid};
-//! use training::Samples;
+//! use optimizers_bench::{Budget, Results, Shard, Study, Sweep, known_task, log_grid};
 //!
-//! // Points of the plane, by the sign of x + y.
-//! let points: Vec<f32> = (0..80).map(|i| ((i * 37 % 80) as f32 - 39.5) / 40.0).collect();
-//! let labels = points.chunks(2).map(|p| u32::from(p[0] + p[1] > 0.0)).collect();
-//! let samples = Samples::new(points, vec![2], labels)?;
-//! let (train, validation) = samples.split(0.25, 1)?;
-//! let network = ModelSpec::sequential("plane").input([2]).layer(Dense::new(2)).build()?;
-//! let task = Task { network, test: validation.clone(), train, validation, epochs: 20, batch_size: 8 };
+//! let tasks = [known_task("quadratic")?.build(None, Budget::Quick)?];
 //! let study = Study {
-//!     optimizers: vec!["sgd".to_string(), "adam".to_string()],
-//!     learning_rates: log_grid(0.001, 0.1, 3),
+//!     optimizers: vec!["sgd".to_string(), "sgd_momentum".to_string()],
+//!     learning_rates: log_grid(0.01, 1.0, 3),
 //!     tuning_seeds: vec![1],
 //!     seeds: vec![2, 3, 4],
 //!     reference: "sgd".to_string(),
-//!     workers: 2,
 //! };
-//! let comparison = study.compare(&task, &AtomicBool::new(false), &|_, _| ())?;
-//! assert!(comparison.standings[1].accuracy.mean > 0.8);
+//! let plan = study.plan(&tasks)?;
+//! let how = Sweep {
+//!     workers: 2,
+//!     shard: Shard::WHOLE,
+//!     records: None,
+//!     interrupt: &AtomicBool::new(false),
+//!     on_run: &|progress| eprintln!("{} of {}", progress.done, progress.runs),
+//! };
+//! let results = Results::of(&plan, &plan.run(&tasks, &how)?)?;
+//! // momentum gets further on a valley of condition number 1,000
+//! assert!(results.tasks[0].standings[1].test.mean > results.tasks[0].standings[0].test.mean);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod catalogue;
 mod error;
+mod grid;
+mod landscape;
+mod learning;
+mod plan;
+mod profile;
+mod ranking;
+mod records;
+mod results;
+mod shard;
 mod side_by_side;
 mod statistics;
-mod study;
-mod tuning;
+mod sweep;
+mod task;
+mod trial;
 
+pub use catalogue::{Budget, KnownTask, known_task, tasks};
 pub use error::{Error, Result};
-pub use side_by_side::side_by_side;
+pub use grid::{GRID_FORM, log_grid, parse_grid};
+pub use landscape::{Landscape, Surface, Trajectory, best_trajectory, trajectory};
+pub use learning::Learning;
+pub use plan::{Contestant, Plan, Study};
+pub use profile::{PROFILE_LIMIT, Profile, profiles};
+pub use ranking::{Rank, ranks};
+pub use records::{Gathered, Records};
+pub use results::{Band, Inclusion, Results, Seconds, Sensitivity, Standing, TaskResult};
+pub use shard::Shard;
+pub use side_by_side::{OnTrial, side_by_side};
 pub use statistics::{Interval, median};
-pub use study::{OnTrial, Outcome, Task, Trial, run};
-pub use tuning::{Comparison, Standing, Study, log_grid};
+pub use sweep::{Cell, Progress, Sweep};
+pub use task::{Measure, Task, TaskDescription};
+pub use trial::{Configuration, Outcome, Point, Run, Timing, Trial};

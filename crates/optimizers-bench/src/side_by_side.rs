@@ -3,7 +3,10 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::{Error, OnTrial, Result};
+use crate::{Error, Result};
+
+/// Progress of a study: jobs that are done, jobs in all.
+pub type OnTrial<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
 /// Runs `job(0)`, …, `job(jobs - 1)` on `workers` threads and returns their results in order.
 ///

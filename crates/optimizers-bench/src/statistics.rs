@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use kernels::random::{Draws, Stream};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -79,6 +80,40 @@ impl Interval {
         Interval::student(&differences, confidence)
     }
 
+    /// The bootstrap interval of the mean (Efron 1979): the values are drawn anew with replacement 10,000 times, and the
+    /// ends are quantiles of the means. It assumes no distribution and does not reach beyond the largest value; with few
+    /// values it is somewhat too narrow (of ten values it covers in about 92 of 100 cases what it promises to cover in 95).
+    ///
+    /// The same values always give the same interval: the draws are those of one fixed stream.
+    ///
+    /// ```
+    /// use optimizers_bench::Interval;
+    ///
+    /// let interval = Interval::bootstrap(&[0.97, 0.98, 0.98, 0.99, 1.0], 0.95)?;
+    /// assert!(interval.lower > 0.97 && interval.upper < 1.0);
+    /// # Ok::<(), optimizers_bench::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::TooFew`] for fewer than two values.
+    pub fn bootstrap(values: &[f64], confidence: f64) -> Result<Self> {
+        let n = values.len();
+        if n < 2 {
+            return Err(Error::TooFew { found: n });
+        }
+        let mut draws = Stream::new(0).op("bootstrap").draws();
+        let mut means: Vec<f64> = (0..RESAMPLES)
+            .map(|_| (0..n).map(|_| values[draws.below(n)]).sum::<f64>() / n as f64)
+            .collect();
+        let (lower, upper) = quantiles(&mut means, confidence);
+        Ok(Interval {
+            mean: values.iter().sum::<f64>() / n as f64,
+            lower,
+            upper,
+            values: n,
+        })
+    }
+
     /// Where the interval lies: `Greater` where all of it is above `value`, `Less` where all of it is below, `Equal`
     /// where it covers `value`, so that it does not tell.
     ///
@@ -99,6 +134,22 @@ impl Interval {
             Ordering::Equal
         }
     }
+}
+
+/// Samples that a bootstrap draws.
+pub(crate) const RESAMPLES: usize = 10_000;
+
+/// `n` indices below `n`, drawn with replacement.
+pub(crate) fn resample(n: usize, draws: &mut Draws) -> Vec<usize> {
+    (0..n).map(|_| draws.below(n)).collect()
+}
+
+/// The ends of the middle part of `values` that holds `confidence` of them.
+pub(crate) fn quantiles(values: &mut [f64], confidence: f64) -> (f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().saturating_sub(1) as f64;
+    let at = |share: f64| values[(share * last).round() as usize];
+    (at((1.0 - confidence) / 2.0), at((1.0 + confidence) / 2.0))
 }
 
 fn quantile(n: usize, confidence: f64) -> Option<f64> {
@@ -159,6 +210,36 @@ mod tests {
             .count();
         let share = covered as f64 / f64::from(trials);
         assert!((share - 0.95).abs() < 0.02, "covered {share}");
+    }
+
+    #[test]
+    fn bootstrap_intervals_cover_the_mean_about_as_often_as_they_say() {
+        let mut draws = kernels::random::Stream::new(1).op("coverage").draws();
+        let trials = 300;
+        let covered = (0..trials)
+            .filter(|_| {
+                let values: Vec<f64> = (0..10).map(|_| 3.0 + draws.normal()).collect();
+                let interval = Interval::bootstrap(&values, 0.95).unwrap();
+                (interval.lower..=interval.upper).contains(&3.0)
+            })
+            .count();
+        let share = covered as f64 / f64::from(trials);
+        assert!((0.86..0.96).contains(&share), "covered {share}");
+    }
+
+    #[test]
+    fn bootstrap_intervals_stay_among_the_values() {
+        let interval = Interval::bootstrap(&[1.0, 1.0, 0.5, 1.0], 0.95).unwrap();
+        assert!(
+            interval.upper <= 1.0 && interval.lower >= 0.5 && interval.mean == 0.875,
+            "{interval:?}"
+        );
+        let same = Interval::bootstrap(&[0.25; 7], 0.95).unwrap();
+        assert_eq!((same.lower, same.mean, same.upper), (0.25, 0.25, 0.25));
+        assert!(matches!(
+            Interval::bootstrap(&[1.0], 0.95),
+            Err(Error::TooFew { found: 1 })
+        ));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod data;
 mod evaluate;
 mod model;
 mod summary;
+mod sweep;
 mod train;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Summary(args) => summary::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Data(command) => data::run(&command),
         Command::Train(args) => train::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Evaluate(args) => evaluate::run(&args).map(|()| ExitCode::SUCCESS),
     }
 }

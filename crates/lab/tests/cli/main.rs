@@ -6,5 +6,6 @@ mod files;
 mod interrupt;
 mod program;
 mod summary;
+mod sweep;
 mod train;
 mod usage;

@@ -45,6 +45,8 @@ fn help_is_no_error() {
         &["--version"],
         &["train", "--help"],
         &["data", "list", "--help"],
+        &["sweep", "--help"],
+        &["sweep", "merge", "--help"],
     ] {
         assert!(!lab.succeeds(arguments).is_empty());
     }

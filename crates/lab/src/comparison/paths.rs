@@ -1,0 +1,74 @@
+//! The ways of the optimizers over two landscapes, one small picture each.
+
+use anyhow::Result;
+use optimizers_bench::{Surface, best_trajectory};
+use report::Answer;
+use report::format::significant;
+use report::plot::TrajectoryGrid;
+
+/// Places along each side of a picture at which the landscape is looked at.
+const PLACES: usize = 61;
+
+struct View {
+    title: &'static str,
+    surface: Surface,
+    start: [f64; 2],
+    x: (f64, f64),
+    y: (f64, f64),
+    steps: u64,
+    caption: &'static str,
+}
+
+fn views() -> [View; 2] {
+    [
+        View {
+            title: "Down Rosenbrock's valley",
+            surface: Surface::Rosenbrock { dimension: 2 },
+            start: [-1.2, 1.0],
+            x: (-1.8, 1.6),
+            y: (-0.8, 1.9),
+            steps: 300,
+            caption: "The floor of the valley is curved and nearly flat: reaching it is easy, walking along it is not. Momentum keeps the \
+                      direction, methods with a rate for each weight make both coordinates move alike.",
+        },
+        View {
+            title: "Down a narrow valley across the coordinates",
+            surface: Surface::Quadratic {
+                condition: 30.0,
+                rotated: true,
+                dimension: 2,
+            },
+            start: [-0.6, 2.6],
+            x: (-1.6, 2.6),
+            y: (-0.4, 2.9),
+            steps: 60,
+            caption: "A quadratic with condition number 30 whose axes are not those of the coordinates: a rate for each weight is of no use \
+                      against that, and SGD must zigzag or creep.",
+        },
+    ]
+}
+
+/// Pictures of each landscape with a path for each optimizer, at the rate of the grid that gets lowest.
+pub(crate) fn paths(answer: &mut Answer, optimizers: &[&str], rates: &[f64]) -> Result<()> {
+    for view in views() {
+        let mut grid = TrajectoryGrid::new(view.title);
+        grid.surface(view.x, view.y, PLACES, |x, y| view.surface.value(&[x, y]))
+            .lowest(1.0, 1.0);
+        for name in optimizers {
+            let (rate, path) = best_trajectory(&view.surface, name, rates, &view.start, view.steps)?;
+            let end = path.points.last().map_or(f64::NAN, |end| view.surface.value(end));
+            let note = if path.diverged {
+                "diverges at every rate".to_string()
+            } else {
+                format!("rate {}, ends at {}", significant(rate, 2), significant(end, 1))
+            };
+            grid.path(*name, note, path.points.iter().map(|point| (point[0], point[1])));
+        }
+        answer.figure(grid.figure(format!(
+            "{} {} steps each, without noise, from the open circle; × is the lowest point (value 0), a dot each of the first 60 steps. Each \
+             optimizer has the rate of the grid with which it ends lowest.",
+            view.caption, view.steps
+        )));
+    }
+    Ok(())
+}

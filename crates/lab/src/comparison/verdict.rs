@@ -1,0 +1,88 @@
+//! What the numbers of a task say, in words.
+
+use optimizers_bench::{Standing, TaskResult};
+use report::Answer;
+use report::format::{number, significant};
+
+use super::Study;
+use super::score::{score, with_interval};
+use super::tables::ranked;
+
+/// The optimizers that these runs do not tell from the best: those whose interval reaches into its interval.
+fn close<'a>(ranked: &[&'a Standing]) -> Vec<&'a str> {
+    let Some(best) = ranked.first() else {
+        return Vec::new();
+    };
+    ranked
+        .iter()
+        .filter(|standing| standing.test.upper >= best.test.lower)
+        .map(|standing| standing.optimizer.as_str())
+        .collect()
+}
+
+/// The result of a task in some sentences.
+pub(crate) fn verdict(answer: &mut Answer, task: &TaskResult) {
+    let ranked = ranked(task);
+    let (Some(best), Some(worst)) = (ranked.first(), ranked.last()) else {
+        return;
+    };
+    let close = close(&ranked);
+    let measure = task.measure;
+    let mut text = format!(
+        "On {} {} has the best mean, {}; the intervals of {} of {} optimizers reach into its own, so these runs do not separate them: {}. \
+         The last is {} with {}.",
+        task.task,
+        best.optimizer,
+        with_interval(measure, &best.test),
+        close.len(),
+        ranked.len(),
+        close.join(", "),
+        worst.optimizer,
+        with_interval(measure, &worst.test)
+    );
+    let fastest = ranked
+        .iter()
+        .filter_map(|standing| {
+            standing
+                .epochs_to_target
+                .map(|epochs| (epochs, standing.optimizer.as_str()))
+        })
+        .min_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((epochs, name)) = fastest {
+        text += &format!(
+            " The first to reach the target is {name}, after {} epochs (median).",
+            number(epochs, 0)
+        );
+    }
+    let gap = |standing: &&&Standing| standing.test.mean - standing.default_test.mean;
+    if let Some(standing) = ranked.iter().max_by(|a, b| gap(a).total_cmp(&gap(b))) {
+        text += &format!(
+            " Tuning matters most for {}: {} with Keras' default rate of {}, {} with {}.",
+            standing.optimizer,
+            score(measure, standing.default_test.mean),
+            significant(standing.default_learning_rate, 2),
+            score(measure, standing.test.mean),
+            significant(standing.learning_rate, 2)
+        );
+    }
+    answer.result(text);
+}
+
+/// The result of a task in one sentence.
+pub(crate) fn headline(study: &Study<'_>, index: usize) -> String {
+    let task = &study.results.tasks[index];
+    let ranked = ranked(task);
+    let Some(best) = ranked.first() else {
+        return String::new();
+    };
+    format!(
+        "{}: {} is first with {}, {} of {} optimizers cannot be told from it ({} runs over {} tasks)",
+        task.task,
+        best.optimizer,
+        with_interval(task.measure, &best.test),
+        close(&ranked).len().saturating_sub(1),
+        ranked.len() - 1,
+        report::format::count(study.results.runs),
+        study.results.tasks.len()
+    )
+}
