@@ -13,7 +13,7 @@ use report::format::{count, seconds};
 
 use self::outputs::{Finished, show};
 use crate::cli::{ALL, PlaceArgs, SweepArgs, SweepCommand, SweepRunArgs};
-use crate::comparison::{FIRST_REPORTED, OPTIMIZERS, REFERENCE};
+use crate::comparison::{FIRST_REPORTED, OPTIMIZERS, REFERENCE, counted};
 use crate::context::{Context, listen_for_interrupt};
 
 pub(crate) fn run(args: &SweepArgs) -> Result<ExitCode> {
@@ -42,9 +42,9 @@ fn sweep(args: &SweepRunArgs) -> Result<()> {
     records.write_plan(&plan)?;
     let workers = args.workers.unwrap_or_else(cores);
     context.progress.line(&format!(
-        "sweep: {} optimizers on {} task(s), {} runs each, shard {}; {} records are in {}",
-        plan.optimizers.len(),
-        plan.tasks.len(),
+        "sweep: {} on {}, {} runs each, shard {}; {} records are in {}",
+        counted(plan.optimizers.len(), "optimizer"),
+        counted(plan.tasks.len(), "task"),
         plan.runs_of_a_cell(),
         args.shard,
         count(kept),

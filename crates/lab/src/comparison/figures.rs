@@ -3,11 +3,10 @@
 use optimizers::{Family, catalogue};
 use optimizers_bench::{Interval, Measure, Standing, TaskResult};
 use report::Figure;
-use report::format::significant;
 use report::plot::{BarChart, LineChart};
 
 use super::Study;
-use super::score::{tested, validated};
+use super::score::{rate, tested, validated};
 use super::tables::ranked;
 
 /// Lines that can be told apart in one chart.
@@ -53,7 +52,7 @@ pub(super) fn curves(study: &Study<'_>, index: usize) -> Vec<Figure> {
             let per_step = task.measure == Measure::Orders;
             chart.x_axis(if per_step { "step" } else { "epoch" });
             for standing in part {
-                let name = format!("{} ({})", standing.optimizer, significant(standing.learning_rate, 2));
+                let name = format!("{} ({})", standing.optimizer, rate(standing.learning_rate));
                 let at = |step: u64, epoch: u64| if per_step { step as f64 } else { epoch as f64 };
                 let band = standing.curve.iter().map(|band| {
                     let x = at(band.step, band.epoch);

@@ -14,6 +14,7 @@ use serde_json::json;
 
 pub(crate) use self::overall::{overall, ranks};
 pub(crate) use self::paths::paths;
+pub(crate) use self::score::counted;
 pub(crate) use self::verdict::{headline, verdict};
 
 /// What the sheet asks for: plain and with momentum, RMSprop, the Adam family, the Ada family.
@@ -79,8 +80,18 @@ impl Study<'_> {
     /// Everything that the same seed must reproduce, for the record of an exercise.
     pub(crate) fn numbers(&self, answer: &mut Answer) -> Result<()> {
         answer.number("runs", self.results.runs);
-        for task in &self.results.tasks {
-            answer.number(task.task.as_str(), serde_json::to_value(task)?);
+        for (index, task) in self.results.tasks.iter().enumerate() {
+            let mut value = serde_json::to_value(task)?;
+            // The curves of the small tasks have hundreds of points, which nobody reads in a page.
+            for standing in value["standings"]
+                .as_array_mut()
+                .into_iter()
+                .flatten()
+                .filter(|_| index > 0)
+            {
+                standing.as_object_mut().map(|standing| standing.remove("curve"));
+            }
+            answer.number(task.task.as_str(), value);
         }
         answer.number("ranks", json!(self.results.ranks));
         answer.number("profiles", json!(self.results.profiles));

@@ -6,7 +6,7 @@ use report::plot::{IntervalChart, LineChart};
 use report::{Align, Answer, Table};
 
 use super::Study;
-use super::score::{score, with_interval};
+use super::score::{counted, score, with_interval};
 
 /// Ranks, profiles and the inclusion check.
 pub(crate) fn overall(answer: &mut Answer, study: &Study<'_>) {
@@ -18,9 +18,9 @@ pub(crate) fn overall(answer: &mut Answer, study: &Study<'_>) {
         chart.row(&rank.optimizer, rank.mean, rank.lower, rank.upper);
     }
     answer.figure(chart.figure(format!(
-        "Rank by the test score, mean over {} task(s), with its 95 % interval from a bootstrap over tasks and seeds. Optimizers \
+        "Rank by the test score, mean over {}, with its 95 % interval from a bootstrap over tasks and seeds. Optimizers \
          whose intervals overlap widely cannot be put in order by these runs.",
-        results.tasks.len()
+        counted(results.tasks.len(), "task")
     )));
     profiles(answer, study);
     inclusion(answer, results);
@@ -35,7 +35,7 @@ fn sorted(results: &Results) -> Vec<&Rank> {
 /// One row an optimizer, best first.
 pub(crate) fn ranks(study: &Study<'_>) -> Table {
     let results = study.results;
-    let mut table = Table::new(format!("All {} task(s) together", results.tasks.len()));
+    let mut table = Table::new(format!("{} together", counted(results.tasks.len(), "task")));
     table
         .header(["optimizer", "mean rank", "95 % interval", "first in", "profile score"])
         .align([Align::Left, Align::Right, Align::Right, Align::Right, Align::Right]);

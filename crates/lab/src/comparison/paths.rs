@@ -6,8 +6,10 @@ use report::Answer;
 use report::format::significant;
 use report::plot::TrajectoryGrid;
 
+use super::score::rate;
+
 /// Places along each side of a picture at which the landscape is looked at.
-const PLACES: usize = 61;
+const PLACES: usize = 41;
 
 struct View {
     title: &'static str,
@@ -25,8 +27,8 @@ fn views() -> [View; 2] {
             title: "Down Rosenbrock's valley",
             surface: Surface::Rosenbrock { dimension: 2 },
             start: [-1.2, 1.0],
-            x: (-1.8, 1.6),
-            y: (-0.8, 1.9),
+            x: (-2.4, 2.4),
+            y: (-1.4, 2.44),
             steps: 300,
             caption: "The floor of the valley is curved and nearly flat: reaching it is easy, walking along it is not. Momentum keeps the \
                       direction, methods with a rate for each weight make both coordinates move alike.",
@@ -38,12 +40,12 @@ fn views() -> [View; 2] {
                 rotated: true,
                 dimension: 2,
             },
-            start: [-0.6, 2.6],
-            x: (-1.6, 2.6),
-            y: (-0.4, 2.9),
+            start: [-1.5, 2.5],
+            x: (-3.0, 4.0),
+            y: (-1.8, 3.8),
             steps: 60,
-            caption: "A quadratic with condition number 30 whose axes are not those of the coordinates: a rate for each weight is of no use \
-                      against that, and SGD must zigzag or creep.",
+            caption: "A quadratic with condition number 30 whose axes are not those of the coordinates, so that no rate for each \
+                      coordinate makes the valley round. A rate that the steep direction bears is small for the flat one.",
         },
     ]
 }
@@ -55,12 +57,12 @@ pub(crate) fn paths(answer: &mut Answer, optimizers: &[&str], rates: &[f64]) -> 
         grid.surface(view.x, view.y, PLACES, |x, y| view.surface.value(&[x, y]))
             .lowest(1.0, 1.0);
         for name in optimizers {
-            let (rate, path) = best_trajectory(&view.surface, name, rates, &view.start, view.steps)?;
+            let (best, path) = best_trajectory(&view.surface, name, rates, &view.start, view.steps)?;
             let end = path.points.last().map_or(f64::NAN, |end| view.surface.value(end));
             let note = if path.diverged {
                 "diverges at every rate".to_string()
             } else {
-                format!("rate {}, ends at {}", significant(rate, 2), significant(end, 1))
+                format!("rate {}, ends at {}", rate(best), significant(end, 1))
             };
             grid.path(*name, note, path.points.iter().map(|point| (point[0], point[1])));
         }

@@ -1,7 +1,7 @@
 //! Scores in words: percent, shares of variance, powers of ten.
 
 use optimizers_bench::{Interval, Measure};
-use report::format::{number, percent, percent_interval};
+use report::format::{number, percent, percent_interval, significant};
 
 /// A score as it is read.
 pub(super) fn score(measure: Measure, value: f64) -> String {
@@ -22,6 +22,22 @@ pub(super) fn with_interval(measure: Measure, interval: &Interval) -> String {
             format!("{mean} [{lower}, {upper}]")
         }
     }
+}
+
+/// A learning rate as it would be typed: two digits that mean something, no zeros behind them.
+pub(super) fn rate(learning_rate: f64) -> String {
+    let text = significant(learning_rate, 2);
+    if text.contains('.') && !text.contains('·') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// So many things: one task, two tasks.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", report::format::count(count))
 }
 
 /// What a column or an axis of test scores is called.

@@ -1,10 +1,10 @@
 //! The tables of a comparison.
 
 use optimizers_bench::{Measure, Plan, Standing, TaskDescription, TaskResult};
-use report::format::{count, number, seconds as in_words, significant};
+use report::format::{count, number, seconds as in_words};
 use report::{Align, Table};
 
-use super::score::{score, tested, with_interval};
+use super::score::{counted, rate, score, tested, with_interval};
 
 const LEFT_THEN_RIGHT: [Align; 7] = [
     Align::Left,
@@ -24,7 +24,7 @@ pub(super) fn ranked(task: &TaskResult) -> Vec<&Standing> {
 }
 
 pub(super) fn rules(plan: &Plan) -> Table {
-    let rates: Vec<String> = plan.learning_rates.iter().map(|&rate| significant(rate, 2)).collect();
+    let rates: Vec<String> = plan.learning_rates.iter().map(|&one| rate(one)).collect();
     let mut table = Table::new("Rules that hold for every optimizer");
     table
         .header(["what", "how"])
@@ -36,10 +36,10 @@ pub(super) fn rules(plan: &Plan) -> Table {
         .row([
             "trials".to_string(),
             format!(
-                "{} for each optimizer on each task: {} rates × {} seed(s)",
+                "{} for each optimizer on each task: {} × {}",
                 plan.learning_rates.len() * plan.tuning_seeds.len(),
-                plan.learning_rates.len(),
-                plan.tuning_seeds.len()
+                counted(plan.learning_rates.len(), "rate"),
+                counted(plan.tuning_seeds.len(), "seed")
             ),
         ])
         .row([
@@ -83,9 +83,9 @@ pub(super) fn scores(description: &TaskDescription, task: &TaskResult) -> Table 
     for standing in ranked(task) {
         table.row([
             standing.optimizer.clone(),
-            significant(standing.learning_rate, 2) + if standing.at_the_edge { " *" } else { "" },
+            rate(standing.learning_rate) + if standing.at_the_edge { " *" } else { "" },
             with_interval(measure, &standing.test),
-            significant(standing.default_learning_rate, 2),
+            rate(standing.default_learning_rate),
             with_interval(measure, &standing.default_test),
         ]);
     }
@@ -121,7 +121,13 @@ pub(super) fn speed(plan: &Plan, task: &TaskResult, seconds: &[Option<f64>]) -> 
     let mut rows: Vec<(&Standing, Option<f64>)> = task.standings.iter().zip(seconds.iter().copied()).collect();
     rows.sort_by(|(a, _), (b, _)| time(a).total_cmp(&time(b)));
     for (standing, seconds) in rows {
-        let whole = |value: Option<f64>| value.map_or_else(|| "∞".to_string(), |value| number(value, 0));
+        // A median of an even number of seeds may lie between two epochs.
+        let whole = |value: Option<f64>| {
+            value.map_or_else(
+                || "∞".to_string(),
+                |value| number(value, usize::from(value.fract() != 0.0)),
+            )
+        };
         table.row([
             standing.optimizer.clone(),
             whole(standing.epochs_to_target),

@@ -2,10 +2,10 @@
 
 use optimizers_bench::{Standing, TaskResult};
 use report::Answer;
-use report::format::{number, significant};
+use report::format::number;
 
 use super::Study;
-use super::score::{score, with_interval};
+use super::score::{counted, rate, score, with_interval};
 use super::tables::ranked;
 
 /// The optimizers that these runs do not tell from the best: those whose interval reaches into its interval.
@@ -28,15 +28,20 @@ pub(crate) fn verdict(answer: &mut Answer, task: &TaskResult) {
     };
     let close = close(&ranked);
     let measure = task.measure;
+    let apart = match close.as_slice() {
+        [_] => "no other interval reaches into its own".to_string(),
+        close => format!(
+            "the intervals of {} of {} optimizers reach into its own, so these runs do not separate them: {}",
+            close.len(),
+            ranked.len(),
+            close.join(", ")
+        ),
+    };
     let mut text = format!(
-        "On {} {} has the best mean, {}; the intervals of {} of {} optimizers reach into its own, so these runs do not separate them: {}. \
-         The last is {} with {}.",
+        "On {} {} has the best mean, {}; {apart}. The last is {} with {}.",
         task.task,
         best.optimizer,
         with_interval(measure, &best.test),
-        close.len(),
-        ranked.len(),
-        close.join(", "),
         worst.optimizer,
         with_interval(measure, &worst.test)
     );
@@ -60,9 +65,9 @@ pub(crate) fn verdict(answer: &mut Answer, task: &TaskResult) {
             " Tuning matters most for {}: {} with Keras' default rate of {}, {} with {}.",
             standing.optimizer,
             score(measure, standing.default_test.mean),
-            significant(standing.default_learning_rate, 2),
+            rate(standing.default_learning_rate),
             score(measure, standing.test.mean),
-            significant(standing.learning_rate, 2)
+            rate(standing.learning_rate)
         );
     }
     answer.result(text);
@@ -76,13 +81,13 @@ pub(crate) fn headline(study: &Study<'_>, index: usize) -> String {
         return String::new();
     };
     format!(
-        "{}: {} is first with {}, {} of {} optimizers cannot be told from it ({} runs over {} tasks)",
+        "{}: {} is first with {}, {} of {} optimizers cannot be told from it ({} on {})",
         task.task,
         best.optimizer,
         with_interval(task.measure, &best.test),
         close(&ranked).len().saturating_sub(1),
         ranked.len() - 1,
-        report::format::count(study.results.runs),
-        study.results.tasks.len()
+        counted(study.results.runs, "run"),
+        counted(study.results.tasks.len(), "task")
     )
 }

@@ -8,7 +8,7 @@ use datasets::Dataset;
 use models::{Network, zoo};
 use nn_theory::SummaryOptions;
 use optimizers_bench::{
-    Budget, Learning, Results, Seconds, Shard, Study as Chosen, Sweep, Task, log_grid, tasks as known_tasks,
+    Budget, Learning, Results, Seconds, Shard, Study as Chosen, Sweep, Task, known_task, log_grid, tasks as known_tasks,
 };
 use report::format::count;
 use report::{Answer, Block};
@@ -97,10 +97,10 @@ fn full_study(answer: &mut Answer) {
          `docs/benchmark-protocol.md`.",
     );
     answer.code(
-        "lab sweep                                                   # ten optimizers, the tasks that need no download\n\
-         lab sweep --tasks all --data-dir path/to/data               # with cats vs. dogs and MNIST\n\
-         lab sweep --optimizers all --tasks digits_cnn               # every optimizer that there is\n\
-         lab sweep --tasks all --shard 1/2 --out one                 # on one machine, 2/2 on another, then\n\
+        "lab sweep                                        # ten optimizers, the tasks that need no download\n\
+         lab sweep --tasks all --data-dir path/to/data    # with cats vs. dogs and MNIST\n\
+         lab sweep --optimizers all --tasks digits_cnn    # every optimizer that there is\n\
+         lab sweep --tasks all --shard 1/2 --out one      # on one machine, 2/2 on another, then\n\
          lab sweep merge one two --out both",
     );
 }
@@ -116,7 +116,7 @@ fn learning(context: &Context, dataset: &Dataset) -> Result<Learning> {
     } else if height * width <= 256 {
         (
             zoo::small_cnn("small_cnn", [height, width, channels], classes)?,
-            context.pick(10, 4),
+            context.pick(8, 4),
             32,
             usize::MAX,
         )
@@ -144,8 +144,17 @@ fn learning(context: &Context, dataset: &Dataset) -> Result<Learning> {
 
 /// The data set, and small versions of the tasks that need none.
 fn tasks(dataset: &Dataset, learning: &Learning) -> Result<Vec<Task>> {
-    let title = format!("{}, {}", dataset.name, learning.network.name());
-    let mut tasks = vec![Task::learning("images", title, learning.clone())?];
+    let title = format!(
+        "the images of {}, the network {}",
+        dataset.name,
+        learning.network.name()
+    );
+    // A folder of images may have the name of a task.
+    let name = match known_task(&dataset.name) {
+        Ok(_) => format!("{} (images)", dataset.name),
+        Err(_) => dataset.name.clone(),
+    };
+    let mut tasks = vec![Task::learning(name, title, learning.clone())?];
     for known in known_tasks().iter().filter(|known| known.dataset.is_none()) {
         tasks.push(known.build(None, Budget::Quick)?);
     }

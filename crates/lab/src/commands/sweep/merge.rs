@@ -6,6 +6,7 @@ use report::format::count;
 
 use super::outputs::{Finished, incomplete, show};
 use crate::cli::MergeArgs;
+use crate::comparison::counted;
 use crate::progress::say;
 
 pub(super) fn run(args: &MergeArgs) -> Result<()> {
@@ -13,8 +14,8 @@ pub(super) fn run(args: &MergeArgs) -> Result<()> {
     let into = Records::create(args.out.as_ref().unwrap_or(&args.folders[0]))?;
     let (plan, new) = into.merge(&folders)?;
     say(&format!(
-        "merged {} folder(s): {} records came into {}",
-        folders.len(),
+        "merged {}: {} records came into {}",
+        counted(folders.len(), "folder"),
         count(new),
         into.folder().display()
     ));

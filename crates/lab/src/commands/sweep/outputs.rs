@@ -8,7 +8,7 @@ use report::format::{count, seconds};
 use report::{Answer, Block, Page, Table};
 use serde_json::json;
 
-use crate::comparison::{Study, headline, overall, paths, rules, verdict};
+use crate::comparison::{Study, counted, headline, overall, paths, rules, verdict};
 use crate::context::terminal;
 
 /// The runs of a plan as far as they are recorded.
@@ -39,15 +39,14 @@ impl Finished {
 
     /// How long it took, in words.
     fn took(&self, times: &Seconds) -> String {
-        let computing = format!("{} of computing on one core each", seconds(times.total));
+        let all = format!("{}, {} of computing", counted(self.runs, "run"), seconds(times.total));
         match self.wall {
             Some((wall, workers)) => format!(
-                "{} runs, {computing}; this call took {} with {workers} at a time on {}",
-                count(self.runs),
+                "{all}; this call took {}, {workers} at a time, on {}",
                 seconds(wall),
                 machine()
             ),
-            None => format!("{} runs, {computing}", count(self.runs)),
+            None => all,
         }
     }
 }
@@ -136,9 +135,9 @@ fn page(finished: &Finished, study: &Study<'_>) -> Result<String> {
     let mut answer = Answer::new(3, "Optimizers for the training: the sweep");
     answer.headline(headline(study, study.plan.tasks.len() - 1));
     answer.text(format!(
-        "{} optimizers on {} task(s). {}.",
-        study.plan.optimizers.len(),
-        study.plan.tasks.len(),
+        "{} on {}. {}.",
+        counted(study.plan.optimizers.len(), "optimizer"),
+        counted(study.plan.tasks.len(), "task"),
         finished.took(study.seconds)
     ));
     answer.table(rules(study.plan));
@@ -186,5 +185,5 @@ fn machine() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
         .map_or(std::env::consts::ARCH, |(_, name)| name.trim());
-    format!("{} core(s) of {name}", super::cores())
+    format!("{} of {name}", counted(super::cores(), "core"))
 }
