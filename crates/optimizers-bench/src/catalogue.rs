@@ -48,7 +48,7 @@ const OF_MNIST: usize = 12_000;
 const TASKS: [KnownTask; 8] = [
     KnownTask {
         name: "quadratic",
-        title: "a quadratic of 10 numbers with condition number 1,000, its axes those of the coordinates",
+        title: "a quadratic of 10 numbers with condition number 10,000, its axes those of the coordinates",
         dataset: None,
         make: |known, _, budget| quadratic(known, budget, false),
     },
@@ -188,7 +188,7 @@ fn landscape(known: &KnownTask, budget: Budget, surface: Surface) -> Result<Task
 
 fn quadratic(known: &KnownTask, budget: Budget, rotated: bool) -> Result<Task> {
     let surface = Surface::Quadratic {
-        condition: 1000.0,
+        condition: 10_000.0,
         rotated,
         dimension: 10,
     };

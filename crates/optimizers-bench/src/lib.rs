@@ -31,7 +31,7 @@
 //!     on_run: &|progress| eprintln!("{} of {}", progress.done, progress.runs),
 //! };
 //! let results = Results::of(&plan, &plan.run(&tasks, &how)?)?;
-//! // momentum gets further on a valley of condition number 1,000
+//! // momentum gets further on a valley of condition number 10,000
 //! assert!(results.tasks[0].standings[1].test.mean > results.tasks[0].standings[0].test.mean);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
