@@ -71,8 +71,8 @@ impl Cell {
     }
 }
 
-/// Runs that wait, longest first; of equal ones those that others wait for first: (work, stage, cell, index).
-type Waiting = BTreeSet<(Reverse<u64>, usize, usize, usize)>;
+/// A run in the order of the queue, longest first; of equal ones those that others wait for: (work, stage, cell, index).
+type Job = (Reverse<u64>, usize, usize, usize);
 
 /// A cell in progress: the trials of its two stages, and what they came to.
 struct Open {
@@ -83,13 +83,13 @@ struct Open {
 }
 
 struct State {
-    waiting: Waiting,
+    waiting: BTreeSet<Job>,
     open: Vec<Option<Open>>,
     cells: Vec<Option<Cell>>,
     running: usize,
     done: usize,
     /// The failure of the run that stands first in the order.
-    failed: Option<((Reverse<u64>, usize, usize, usize), Error)>,
+    failed: Option<(Job, Error)>,
 }
 
 impl Plan {
@@ -109,7 +109,7 @@ impl Plan {
         let tasks = self.matching(tasks)?;
         let mine = how.shard.share(&self.cell_costs());
         let mut state = State {
-            waiting: Waiting::new(),
+            waiting: BTreeSet::new(),
             open: (0..self.cells()).map(|_| None).collect(),
             cells: (0..self.cells()).map(|_| None).collect(),
             running: 0,
@@ -249,7 +249,7 @@ impl State {
         self.waiting.extend((0..count).map(|index| (work, stage, cell, index)));
     }
 
-    fn next(&mut self) -> Option<((Reverse<u64>, usize, usize, usize), Trial)> {
+    fn next(&mut self) -> Option<(Job, Trial)> {
         let job = self.waiting.pop_first()?;
         let (_, stage, cell, index) = job;
         let trial = self.open[cell].as_ref()?.trials[stage][index].clone();

@@ -45,18 +45,19 @@ pub(crate) fn verdict(answer: &mut Answer, task: &TaskResult) {
         worst.optimizer,
         with_interval(measure, &worst.test)
     );
-    let fastest = ranked
+    let epochs = ranked.iter().filter_map(|standing| standing.epochs_to_target);
+    let least = epochs.fold(f64::INFINITY, f64::min);
+    let fastest: Vec<&str> = ranked
         .iter()
-        .filter_map(|standing| {
-            standing
-                .epochs_to_target
-                .map(|epochs| (epochs, standing.optimizer.as_str()))
-        })
-        .min_by(|a, b| a.0.total_cmp(&b.0));
-    if let Some((epochs, name)) = fastest {
+        .filter(|standing| standing.epochs_to_target == Some(least))
+        .map(|standing| standing.optimizer.as_str())
+        .collect();
+    if !fastest.is_empty() {
+        let decimals = usize::from(least.fract() != 0.0);
         text += &format!(
-            " The first to reach the target is {name}, after {} epochs (median).",
-            number(epochs, 0)
+            " First to reach the target: {}, after {} epochs (median).",
+            fastest.join(", "),
+            number(least, decimals)
         );
     }
     let gap = |standing: &&&Standing| standing.test.mean - standing.default_test.mean;

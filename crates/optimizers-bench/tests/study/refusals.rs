@@ -58,7 +58,8 @@ fn studies_that_cannot_be_run_are_refused() {
     }
     let twice = study().plan(&[bowl(), bowl()]).unwrap_err();
     assert!(matches!(twice, Error::Twice { what: "task", .. }), "{twice}");
-    let changes: [(fn(&mut Learning), &str); 5] = [
+    type Change = fn(&mut Learning);
+    let changes: [(Change, &str); 5] = [
         (|l| l.epochs = 0, "epoch"),
         (|l| l.batch_size = 0, "sample in a batch"),
         (|l| l.train = points(5, 1).select(&[]), "sample to learn from"),
@@ -270,7 +271,7 @@ fn records_that_contradict_each_other_are_named() {
     changed["checksum"] = serde_json::json!(sha256(&both));
     std::fs::write(others.path(key), serde_json::to_string(&changed).unwrap()).unwrap();
     others.verify().expect("the changed record is sound in itself");
-    let text = others.merge(&[records.clone()]).unwrap_err().to_string();
+    let text = others.merge(std::slice::from_ref(&records)).unwrap_err().to_string();
     for path in [records.path(key), others.path(key)] {
         assert!(text.contains(&path.display().to_string()), "{text}");
     }
