@@ -53,8 +53,8 @@ pub(crate) enum Command {
         was; the folder then holds index.html with all figures, results.json and results.md.\n\nExamples:\n  \
         lab sweep --tasks digits_cnn --out digits\n  \
         lab sweep --optimizers adam,lion,sgd_momentum --learning-rates 1e-4:1:5 --seeds 3\n  \
-        lab sweep --tasks all --data-dir path/to/data --shard 1/2 --out one     # and 2/2 on another machine, then:\n  \
-        lab sweep merge one two --out all"
+        lab sweep --tasks all --data-dir path/to/data --shard 1/2 --out one\n  \
+        lab sweep merge one two --out all    # after 2/2 on another machine"
     )]
     Sweep(Box<SweepArgs>),
     /// Measure a saved network on a test set

@@ -99,7 +99,7 @@ const TASKS: [KnownTask; 8] = [
     },
     KnownTask {
         name: "mnist_mlp",
-        title: "12,000 images of MNIST, a dense network of two layers of 512",
+        title: "images of MNIST, a dense network of two layers of 512",
         dataset: Some("mnist"),
         make: |known, dataset, budget| {
             let some = Images {
@@ -111,7 +111,7 @@ const TASKS: [KnownTask; 8] = [
     },
     KnownTask {
         name: "mnist_cnn",
-        title: "12,000 images of MNIST, the CNN of Keras' example",
+        title: "images of MNIST, the CNN of Keras' example",
         dataset: Some("mnist"),
         make: |known, dataset, budget| {
             let some = Images {
