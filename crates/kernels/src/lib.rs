@@ -47,6 +47,7 @@ mod normalization;
 mod pooling;
 mod pooling_volume;
 mod precision;
+mod prefetch;
 pub mod random;
 pub mod tape;
 pub mod threads;
@@ -74,6 +75,7 @@ pub use pooling_volume::{
     max_pool1d, max_pool3d,
 };
 pub use precision::MatmulPrecision;
+pub use prefetch::prefetch;
 pub use window::Padding;
 
 /// The programs of `docs/upstream.md` are compiled and run with the other examples.

@@ -14,6 +14,10 @@
 //! assert_eq!(vec![2.0f32; 1 << 20].as_ptr(), address);
 //! ```
 
+mod counting;
+
+pub use counting::Counting;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr::null_mut;
