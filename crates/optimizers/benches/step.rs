@@ -8,6 +8,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use optimizers::{Optimizer, Parameter};
 
 fn step(criterion: &mut Criterion) {
+    // As in `lab`: the calling thread is one of those that compute. The pool exists already where all benches run in one process.
+    let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
     for name in ["sgd", "sgd_momentum", "adam", "adafactor", "lion", "nadam"] {
         let mut group = criterion.benchmark_group(name);
         for (size, tensors, check) in [

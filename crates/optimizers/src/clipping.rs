@@ -1,10 +1,10 @@
 //! Norms of gradients, and what clipping makes of them.
 
 use candle_core::{DType, Tensor};
-use pulp::Arch;
 
 use crate::error::Result;
 use crate::fused;
+use crate::lending::lend_read;
 use crate::number::Number;
 use crate::options::Options;
 use crate::rule::{Gradient, Preparation, Term};
@@ -29,6 +29,11 @@ impl Clip {
             _ => Self::None,
         }
     }
+
+    /// Whether it depends on the norms of the gradients.
+    pub(crate) fn needs_norms(self) -> bool {
+        matches!(self, Self::Norm(_) | Self::GlobalNorm(_))
+    }
 }
 
 /// What a gradient of this norm is multiplied by, so that its norm is at most `limit`.
@@ -46,7 +51,7 @@ impl Term<0> for Square {
     }
 }
 
-/// The sum of the squares of all entries.
+/// The sum of the squares of all entries of a contiguous gradient.
 pub(crate) fn sum_of_squares(gradient: Gradient<'_>) -> Result<f64> {
     match gradient {
         Gradient::Given(tensor) | Gradient::Accumulated(Slot::Tensor(tensor)) => sum(tensor, Square),
@@ -55,12 +60,11 @@ pub(crate) fn sum_of_squares(gradient: Gradient<'_>) -> Result<f64> {
     }
 }
 
-/// Whether a tensor has neither NaN nor infinity in it.
+/// Whether a contiguous tensor has neither NaN nor infinity in it.
 pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool> {
-    let contiguous = tensor.contiguous()?;
     Ok(match tensor.dtype() {
-        DType::F32 if tensor.device().is_cpu() => fused::lend_read(&contiguous, fused::are_finite::<f32>)?,
-        DType::F64 if tensor.device().is_cpu() => fused::lend_read(&contiguous, fused::are_finite::<f64>)?,
+        DType::F32 if tensor.device().is_cpu() => lend_read(tensor, fused::are_finite::<f32>)?,
+        DType::F64 if tensor.device().is_cpu() => lend_read(tensor, fused::are_finite::<f64>)?,
         _ => {
             // Zero for a finite entry, NaN for any other.
             let defects = (tensor.to_dtype(DType::F32)? * 0.0)?;
@@ -71,14 +75,13 @@ pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool> {
 
 fn sum_of<T: Stored>(values: &[T], term: impl Term<0>) -> f64 {
     // A sum over gradients alone: they stand in for the weights, too.
-    fused::sum(Arch::new(), &term, Preparation::NONE, values, values, [])
+    fused::sum(&term, Preparation::NONE, values, values, [])
 }
 
 fn sum(tensor: &Tensor, term: impl Term<0>) -> Result<f64> {
-    let contiguous = tensor.contiguous()?;
     Ok(match tensor.dtype() {
-        DType::F32 if tensor.device().is_cpu() => fused::lend_read(&contiguous, |values: &[f32]| sum_of(values, term))?,
-        DType::F64 if tensor.device().is_cpu() => fused::lend_read(&contiguous, |values: &[f64]| sum_of(values, term))?,
+        DType::F32 if tensor.device().is_cpu() => lend_read(tensor, |values: &[f32]| sum_of(values, term))?,
+        DType::F64 if tensor.device().is_cpu() => lend_read(tensor, |values: &[f64]| sum_of(values, term))?,
         _ => {
             // Half precision overflows in a sum of squares; single precision does not for any gradient of use.
             let tensor = tensor.to_dtype(DType::F32)?;

@@ -1,15 +1,15 @@
-//! The step: checks, clipping, decay, update, averaging, in Keras' order.
+//! An optimizer with its state, and what can be asked of it.
 
 use candle_core::{DType, Tensor, Var, backprop::GradStore};
 use indexmap::IndexMap;
 
-use crate::algorithm::{Algorithm, Step};
+use crate::algorithm::Algorithm;
 use crate::average;
 use crate::builder::OptimizerBuilder;
-use crate::clipping::{self, Clip};
 use crate::error::{Error, Result};
+use crate::fused;
 use crate::options::{Execution, Options, checked_rate};
-use crate::rule::{Gradient, Preparation, Target};
+use crate::plan::Plan;
 use crate::schedules::Schedule;
 use crate::slot::Slot;
 use crate::state::ParameterState;
@@ -50,6 +50,10 @@ pub struct Optimizer {
     pub(crate) applied: u64,
     pub(crate) scalars: Vec<f64>,
     pub(crate) parameters: IndexMap<String, ParameterState>,
+    /// What was found out about the parameters of the last step.
+    pub(crate) plan: Plan,
+    /// An empty list, kept for its memory.
+    list: Vec<Parameter<'static>>,
 }
 
 impl Optimizer {
@@ -62,6 +66,8 @@ impl Optimizer {
             applied: 0,
             scalars,
             parameters: IndexMap::new(),
+            plan: Plan::default(),
+            list: Vec::new(),
         }
     }
 
@@ -135,14 +141,16 @@ impl Optimizer {
     /// # Errors
     /// [`Error::MissingGradient`] naming the parameter, and those of [`apply`](Self::apply). Nothing is changed then.
     pub fn apply_gradients(&mut self, variables: &[(&str, &Var)], gradients: &GradStore) -> Result<()> {
-        let parameters = variables
-            .iter()
-            .map(|&(path, var)| match gradients.get(var.as_tensor()) {
-                Some(gradient) => Ok(Parameter { path, var, gradient }),
-                None => Err(Error::MissingGradient { path: path.to_owned() }),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        self.apply(&parameters)
+        let mut parameters = emptied(std::mem::take(&mut self.list));
+        for &(path, var) in variables {
+            match gradients.get(var.as_tensor()) {
+                Some(gradient) => parameters.push(Parameter { path, var, gradient }),
+                None => return Err(Error::MissingGradient { path: path.to_owned() }),
+            }
+        }
+        let outcome = self.apply(&parameters);
+        self.list = emptied(parameters);
+        outcome
     }
 
     /// One step: updates each parameter in place from its gradient. Frozen parameters are left out of the list.
@@ -155,76 +163,27 @@ impl Optimizer {
     /// [`Error::InvalidLearningRate`], all found before the first parameter is touched; [`Error::Candle`] if the device fails.
     pub fn apply(&mut self, parameters: &[Parameter<'_>]) -> Result<()> {
         let learning_rate = checked_rate(self.learning_rate())?;
-        let gradients = self.check(parameters)?;
-        for parameter in parameters {
-            self.ensure_state(parameter.path, parameter.var)?;
-        }
-        let scale = 1.0 / self.options.loss_scale_factor.unwrap_or(1.0);
-        match self.options.gradient_accumulation_steps {
-            None => self.update(parameters, &gradients, learning_rate, scale)?,
-            Some(steps) => {
-                for (parameter, gradient) in parameters.iter().zip(&gradients) {
-                    let fused = self.is_fused(parameter.var);
-                    if let Some(state) = self.parameters.get_mut(parameter.path) {
-                        state.accumulate(gradient, scale, fused)?;
-                    }
-                }
-                if (self.applied + 1).is_multiple_of(steps) {
-                    self.update(parameters, &gradients, learning_rate, 1.0 / steps as f64)?;
-                    for parameter in parameters {
-                        if let Some(state) = self.parameters.get_mut(parameter.path) {
-                            state.clear_accumulated()?;
-                        }
-                    }
+        let known = self.parameters.len();
+        let mut plan = self.plan_for(parameters)?;
+        let elements = if plan.is_shared() { plan.elements } else { 0 };
+        let outcome = fused::enter(elements, || {
+            let examined = plan
+                .admit(parameters)
+                .and_then(|()| self.examine(&mut plan, parameters));
+            match examined {
+                Ok(()) => self.step(&mut plan, parameters, learning_rate),
+                Err(error) => {
+                    // States that were made for this step go with it.
+                    self.parameters.truncate(known);
+                    Err(error)
                 }
             }
-        }
-        if self.options.use_ema {
-            self.average(parameters)?;
-        }
+        });
+        plan.release();
+        self.plan = plan;
+        outcome?;
         self.applied += 1;
         Ok(())
-    }
-
-    /// Everything that can be wrong with a step, before anything is changed; returns contiguous gradients.
-    fn check(&self, parameters: &[Parameter<'_>]) -> Result<Vec<Tensor>> {
-        let mut gradients = Vec::with_capacity(parameters.len());
-        let mut paths: Vec<&str> = parameters.iter().map(|parameter| parameter.path).collect();
-        paths.sort_unstable();
-        if let Some(pair) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::DuplicatePath {
-                path: pair[0].to_owned(),
-            });
-        }
-        for Parameter { path, var, gradient } in parameters {
-            if gradient.dims() != var.dims() {
-                return Err(Error::ShapeMismatch {
-                    what: "the gradient",
-                    path: (*path).to_owned(),
-                    expected: var.dims().to_vec(),
-                    found: gradient.dims().to_vec(),
-                });
-            }
-            if gradient.dtype() != var.dtype() {
-                return Err(Error::DTypeMismatch {
-                    what: "the gradient",
-                    path: (*path).to_owned(),
-                    expected: var.dtype().as_str().to_owned(),
-                    found: gradient.dtype().as_str().to_owned(),
-                });
-            }
-            if let Some(state) = self.parameters.get(*path) {
-                state.check(path, var, self.algorithm.as_ref())?;
-            }
-            let gradient = gradient.contiguous()?;
-            if self.options.check_finite && !clipping::is_finite(&gradient)? {
-                return Err(Error::NonFiniteGradient {
-                    path: (*path).to_owned(),
-                });
-            }
-            gradients.push(gradient);
-        }
-        Ok(gradients)
     }
 
     /// Whether updates of this variable run over slices.
@@ -246,91 +205,6 @@ impl Optimizer {
                 Ok(())
             }
         }
-    }
-
-    fn update(
-        &mut self,
-        parameters: &[Parameter<'_>],
-        gradients: &[Tensor],
-        learning_rate: f64,
-        scale: f64,
-    ) -> Result<()> {
-        let t = (self.iterations() + 1) as f64;
-        self.algorithm.advance(t, &mut self.scalars);
-        let step = Step {
-            learning_rate,
-            scheduled: !matches!(self.options.learning_rate, Schedule::Constant(_)),
-            t,
-            scalars: &self.scalars,
-        };
-        let fused: Vec<bool> = parameters
-            .iter()
-            .map(|parameter| self.is_fused(parameter.var))
-            .collect();
-        let clip = Clip::of(&self.options);
-        let mut global = 1.0;
-        if let Clip::GlobalNorm(limit) = clip {
-            let mut sum = 0.0;
-            for (index, parameter) in parameters.iter().enumerate() {
-                let state = &self.parameters[parameter.path];
-                sum += clipping::sum_of_squares(state.gradient(&gradients[index]))?;
-            }
-            global = clipping::factor(sum.sqrt() * scale, limit);
-        }
-        for (index, Parameter { path, var, .. }) in parameters.iter().enumerate() {
-            // candle refuses to write to a tensor without elements.
-            if var.elem_count() == 0 {
-                continue;
-            }
-            let decay = self.options.decay_of(path).unwrap_or(0.0);
-            let state = &mut self.parameters[*path];
-            let (slots, accumulated) = state.parts();
-            let gradient = accumulated.map_or(Gradient::Given(&gradients[index]), Gradient::Accumulated);
-            let mut preparation = Preparation {
-                scale: scale * global,
-                decay: decay * learning_rate,
-                ..Preparation::NONE
-            };
-            match clip {
-                Clip::Norm(limit) => {
-                    let norm = clipping::sum_of_squares(gradient)?.sqrt() * scale;
-                    preparation.scale *= clipping::factor(norm, limit);
-                }
-                Clip::Value(limit) => preparation.limit = limit,
-                Clip::GlobalNorm(_) | Clip::None => {}
-            }
-            let mut target = Target {
-                var,
-                gradient,
-                slots,
-                preparation,
-                fused: fused[index],
-            };
-            self.algorithm.update(&step, &mut target)?;
-        }
-        Ok(())
-    }
-
-    fn average(&mut self, parameters: &[Parameter<'_>]) -> Result<()> {
-        // The first average is the value itself: Keras' momentum is 0 while no update was made.
-        let momentum = if self.iterations() == 0 {
-            0.0
-        } else {
-            self.options.ema_momentum
-        };
-        let overwrite = match self.options.ema_overwrite_frequency {
-            Some(frequency) => (self.iterations() + 1).is_multiple_of(frequency),
-            None => false,
-        };
-        for Parameter { path, var, .. } in parameters.iter().filter(|parameter| parameter.var.elem_count() > 0) {
-            if let Some(average) = self.parameters.get_mut(*path).and_then(ParameterState::average_mut) {
-                average::follow(var, average, momentum)?;
-                if overwrite {
-                    average::overwrite(var, average)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Overwrites the variables by their moving averages (Keras' method of this name), for the end of a training with
@@ -356,7 +230,7 @@ impl Optimizer {
                 .get_mut(*path)
                 .and_then(ParameterState::average_mut)
                 .ok_or_else(|| missing(path))?;
-            average::overwrite(var, average)?;
+            average::overwrite(var, None, average)?;
         }
         Ok(())
     }
@@ -386,4 +260,11 @@ impl Optimizer {
         }
         Ok(())
     }
+}
+
+/// The memory of a list, for a list of other lifetimes.
+fn emptied<'a>(mut list: Vec<Parameter<'_>>) -> Vec<Parameter<'a>> {
+    list.clear();
+    // Collecting from the iterator of a list of elements of the same size keeps its memory.
+    list.into_iter().map_while(|_| None).collect()
 }

@@ -6,8 +6,9 @@ use candle_core::{DType, Tensor, Var};
 
 use crate::error::Result;
 use crate::fused;
+use crate::lending::Weights;
 use crate::number::Number;
-use crate::slot::{Slot, Stored};
+use crate::slot::{Scratch, Slot, Stored};
 use crate::tape::Tape;
 
 /// An update that treats every element alike, with `K` numbers of state each.
@@ -61,10 +62,12 @@ pub(crate) enum Gradient<'a> {
 /// A parameter during a step: its weights, gradient and state.
 pub struct Target<'a> {
     pub(crate) var: &'a Var,
+    /// The elements of `var`, where they are updated in place.
+    pub(crate) weights: Option<&'a Weights>,
     pub(crate) gradient: Gradient<'a>,
     pub(crate) slots: &'a mut [Slot],
+    pub(crate) scratch: &'a mut Scratch,
     pub(crate) preparation: Preparation,
-    pub(crate) fused: bool,
 }
 
 impl Target<'_> {
@@ -79,8 +82,8 @@ impl Target<'_> {
         // Weight decay is part of the first pass over the weights, and of no other.
         self.preparation.decay = 0.0;
         match self.var.dtype() {
-            DType::F32 if self.fused => self.elementwise_fused::<f32, R, K>(rule, preparation),
-            DType::F64 if self.fused => self.elementwise_fused::<f64, R, K>(rule, preparation),
+            DType::F32 if self.weights.is_some() => self.elementwise_fused::<f32, R, K>(rule, preparation),
+            DType::F64 if self.weights.is_some() => self.elementwise_fused::<f64, R, K>(rule, preparation),
             _ => self.elementwise_on_tensors(rule, preparation),
         }
     }
@@ -91,7 +94,7 @@ impl Target<'_> {
         preparation: Preparation,
     ) -> Result<()> {
         self.with_slices::<T, (), K>(|w, g, slots| {
-            fused::elementwise(pulp::Arch::new(), &rule, preparation, w, g, slots);
+            fused::elementwise(&rule, preparation, w, g, slots);
         })
     }
 
@@ -123,11 +126,11 @@ impl Target<'_> {
     pub fn sum<R: Term<K>, const K: usize>(&mut self, term: R) -> Result<f64> {
         let preparation = self.preparation;
         match self.var.dtype() {
-            DType::F32 if self.fused => self.with_slices::<f32, f64, K>(|w, g, slots| {
-                fused::sum(pulp::Arch::new(), &term, preparation, w, g, slots.map(|slot| &*slot))
+            DType::F32 if self.weights.is_some() => self.with_slices::<f32, f64, K>(|w, g, slots| {
+                fused::sum(&term, preparation, w, g, slots.map(|slot| &*slot))
             }),
-            DType::F64 if self.fused => self.with_slices::<f64, f64, K>(|w, g, slots| {
-                fused::sum(pulp::Arch::new(), &term, preparation, w, g, slots.map(|slot| &*slot))
+            DType::F64 if self.weights.is_some() => self.with_slices::<f64, f64, K>(|w, g, slots| {
+                fused::sum(&term, preparation, w, g, slots.map(|slot| &*slot))
             }),
             _ => {
                 let tape = Tape::new();
@@ -150,6 +153,15 @@ impl Target<'_> {
         &mut self,
         function: impl FnOnce(&mut [T], &[T], [&mut [T]; K]) -> O,
     ) -> Result<O> {
+        self.with_scratch(0, |w, g, slots, _| function(w, g, slots))
+    }
+
+    /// The same, and working memory of this length beside it, with any numbers in it.
+    pub(crate) fn with_scratch<T: Stored, O, const K: usize>(
+        &mut self,
+        length: usize,
+        function: impl FnOnce(&mut [T], &[T], [&mut [T]; K], &mut [T]) -> O,
+    ) -> Result<O> {
         let slots: &mut [Slot; K] = self.slots.try_into().map_err(|_| wrong_state())?;
         let mut complete = true;
         let slices = slots.each_mut().map(|slot| {
@@ -161,11 +173,17 @@ impl Target<'_> {
         if !complete {
             return Err(wrong_state());
         }
+        let scratch = T::of_scratch(self.scratch);
+        if scratch.len() < length {
+            scratch.resize(length, T::ZERO);
+        }
+        let scratch = &mut scratch[..length];
+        let weights = self.weights.ok_or_else(wrong_state)?;
         Ok(match self.gradient {
-            Gradient::Given(gradient) => fused::lend(self.var, gradient, |w, g| function(w, g, slices))?,
+            Gradient::Given(gradient) => weights.lend_with(gradient, |w, g| function(w, g, slices, scratch))?,
             Gradient::Accumulated(slot) => {
                 let g = T::of_slot(slot).ok_or_else(wrong_state)?;
-                fused::lend_weights(self.var, |w| function(w, g, slices))?
+                weights.lend(|w| function(w, g, slices, scratch))?
             }
         })
     }

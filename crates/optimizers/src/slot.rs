@@ -59,16 +59,24 @@ impl Slot {
     }
 }
 
+/// Working memory of an update, kept from step to step.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scratch {
+    f32: Vec<f32>,
+    f64: Vec<f64>,
+}
+
 /// A type of which a [`Slot`] and candle's CPU storage can hold slices.
 pub(crate) trait Stored: Real {
     fn of_slot(slot: &Slot) -> Option<&[Self]>;
     fn of_slot_mut(slot: &mut Slot) -> Option<&mut [Self]>;
     fn of_storage(storage: &candle_core::CpuStorage) -> Option<&[Self]>;
     fn of_storage_mut(storage: &mut candle_core::CpuStorage) -> Option<&mut [Self]>;
+    fn of_scratch(scratch: &mut Scratch) -> &mut Vec<Self>;
 }
 
 macro_rules! stored {
-    ($($float:ty => $variant:ident),*) => {$(
+    ($($float:ident => $variant:ident),*) => {$(
         impl Stored for $float {
             fn of_slot(slot: &Slot) -> Option<&[Self]> {
                 if let Slot::$variant(values) = slot { Some(values) } else { None }
@@ -81,6 +89,9 @@ macro_rules! stored {
             }
             fn of_storage_mut(storage: &mut candle_core::CpuStorage) -> Option<&mut [Self]> {
                 if let candle_core::CpuStorage::$variant(values) = storage { Some(values) } else { None }
+            }
+            fn of_scratch(scratch: &mut Scratch) -> &mut Vec<Self> {
+                &mut scratch.$float
             }
         }
     )*};

@@ -102,6 +102,11 @@ impl ParameterState {
         Ok(())
     }
 
+    /// Whether the form of the slots fits the parameter of the last step.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
     /// Has the form of the slots fitted again at the next step.
     pub(crate) fn unsettle(&mut self) {
         self.settled = false;
@@ -136,12 +141,8 @@ impl ParameterState {
     /// Adds `gradient * scale` to the accumulated gradient.
     pub(crate) fn accumulate(&mut self, gradient: &Tensor, scale: f64, fused: bool) -> Result<()> {
         match self.named_mut(ACCUMULATED) {
-            Some(Slot::F32(sum)) if fused => Ok(crate::fused::lend_read(gradient, |g: &[f32]| {
-                sum.iter_mut().zip(g).for_each(|(sum, &g)| *sum += g * scale as f32);
-            })?),
-            Some(Slot::F64(sum)) if fused => Ok(crate::fused::lend_read(gradient, |g: &[f64]| {
-                sum.iter_mut().zip(g).for_each(|(sum, &g)| *sum += g * scale);
-            })?),
+            Some(Slot::F32(sum)) if fused => crate::average::add(sum, gradient, scale),
+            Some(Slot::F64(sum)) if fused => crate::average::add(sum, gradient, scale),
             Some(Slot::Tensor(sum)) => {
                 *sum = (&*sum + gradient.detach().affine(scale, 0.0)?)?;
                 Ok(())

@@ -40,7 +40,8 @@ impl Rule<2> for Delta {
     #[inline(always)]
     fn update<A: Number>(&self, w: A, g: A, [a, d]: [A; 2]) -> (A, [A; 2]) {
         let a = a * self.rho + g.square() * self.rest;
-        let delta = -((d + self.epsilon).sqrt() * g / (a + self.epsilon).sqrt());
+        // One root of the quotient: a root takes as long as everything else together.
+        let delta = -(((d + self.epsilon) / (a + self.epsilon)).sqrt() * g);
         let d = d * self.rho + delta.square() * self.rest;
         (w + delta * self.rate, [a, d])
     }

@@ -1,13 +1,12 @@
 //! Adafactor: Adam's second moment from the sums of rows and columns.
 
 use candle_core::{D, DType, Tensor};
-use pulp::Arch;
 use serde::{Deserialize, Serialize};
 
 use crate::algorithm::Check;
 use crate::catalogue::{Description, Family, Paper};
-use crate::number::Scalar;
-use crate::rule::{Preparation, set};
+use crate::factored::{Matrices, Moments, Shape};
+use crate::rule::set;
 use crate::slot::{Slot, Stored};
 use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target, Term};
 
@@ -121,116 +120,36 @@ fn vector(numbers: Numbers, target: &mut Target<'_>) -> Result<()> {
 
 // ---- matrices: rows and columns
 
-/// The slices of a stack of matrices: weights, gradient, means of rows and of columns.
-struct Matrices<'a, T> {
-    rows: usize,
-    columns: usize,
-    w: &'a mut [T],
-    g: &'a [T],
-    r: &'a mut [T],
-    c: &'a mut [T],
-}
-
-/// `sqrt(r / mean)`, whose product with `sqrt(c)` is `sqrt(v)`.
-///
-/// Keras multiplies first and takes one root. Where a row and a column have no gradient at all (an input and a filter
-/// that are both dead), that product is about 1e-56, which is 0 in `f32`, and 0 / 0 ends the training.
-fn share<T: Stored>(r: T, mean: f64) -> T {
-    T::from_f64((r.to_f64() / mean).sqrt())
-}
-
-impl<T: Stored> Matrices<'_, T> {
-    #[inline(always)]
-    fn update(self, numbers: Numbers, preparation: Preparation) {
-        let Self {
-            rows,
-            columns,
-            w,
-            g,
-            r,
-            c,
-        } = self;
-        let (size, count) = (rows * columns, w.len() as f64);
-        if size == 0 {
-            return;
-        }
-        let g = |at: usize| preparation.gradient(Scalar(g[at])).0;
-        let (keep, epsilon) = (T::from_f64(numbers.beta_2), T::from_f64(numbers.epsilon_1));
-        let (per_row, per_column) = (
-            (1.0 - numbers.beta_2) / columns as f64,
-            (1.0 - numbers.beta_2) / rows as f64,
-        );
-        c.iter_mut().for_each(|c| *c = keep * *c);
-        let (mut weights, mut directions) = (0.0, 0.0);
-        for stack in 0..w.len() / size {
-            let c = &mut c[stack * columns..][..columns];
-            for row in 0..rows {
-                let at = stack * size + row * columns;
-                let mut sum = 0.0;
-                for (column, c) in c.iter_mut().enumerate() {
-                    let square = g(at + column) * g(at + column) + epsilon;
-                    *c = *c + square * T::from_f64(per_column);
-                    sum += square.to_f64();
-                }
-                let r = &mut r[stack * rows + row];
-                *r = keep * *r + T::from_f64(sum * per_row);
-            }
-            let mean = r[stack * rows..][..rows].iter().map(|r| r.to_f64()).sum::<f64>() / rows as f64;
-            for row in 0..rows {
-                let at = stack * size + row * columns;
-                let share = share(r[stack * rows + row], mean);
-                for (column, &c) in c.iter().enumerate() {
-                    let weight = preparation.weight(Scalar(w[at + column])).0;
-                    let u = g(at + column) / (share * c.sqrt());
-                    weights += (weight * weight).to_f64();
-                    directions += (u * u).to_f64();
-                }
-            }
-        }
-        let length = T::from_f64(numbers.length(weights / count, directions / count));
-        for stack in 0..w.len() / size {
-            let c = &c[stack * columns..][..columns];
-            let r = &r[stack * rows..][..rows];
-            let mean = r.iter().map(|r| r.to_f64()).sum::<f64>() / rows as f64;
-            for (row, r) in r.iter().enumerate() {
-                let at = stack * size + row * columns;
-                let share = share(*r, mean);
-                for (column, &c) in c.iter().enumerate() {
-                    let weight = preparation.weight(Scalar(w[at + column])).0;
-                    w[at + column] = weight - g(at + column) / (share * c.sqrt()) * length;
-                }
-            }
-        }
-    }
-}
-
 fn matrix(numbers: Numbers, target: &mut Target<'_>) -> Result<()> {
     match target.var.dtype() {
-        DType::F32 if target.fused => matrix_fused::<f32>(numbers, target),
-        DType::F64 if target.fused => matrix_fused::<f64>(numbers, target),
+        DType::F32 if target.weights.is_some() => matrix_fused::<f32>(numbers, target),
+        DType::F64 if target.weights.is_some() => matrix_fused::<f64>(numbers, target),
         _ => matrix_on_tensors(numbers, target),
     }
 }
 
 fn matrix_fused<T: Stored>(numbers: Numbers, target: &mut Target<'_>) -> Result<()> {
     let rank = target.shape().len();
-    let (rows, columns) = (target.shape()[rank - 2], target.shape()[rank - 1]);
-    let preparation = target.preparation;
-    target.with_slices::<T, (), 2>(|w, g, [r, c]| {
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                Matrices {
-                    rows,
-                    columns,
-                    w,
-                    g,
-                    r,
-                    c,
-                }
-                .update(numbers, preparation)
-            },
-        );
+    let shape = Shape {
+        stacks: target.shape()[..rank - 2].iter().product(),
+        rows: target.shape()[rank - 2],
+        columns: target.shape()[rank - 1],
+    };
+    let moments = Moments {
+        beta_2: numbers.beta_2,
+        epsilon: numbers.epsilon_1,
+        preparation: target.preparation,
+    };
+    target.with_scratch::<T, (), 2>(shape.scratch(), |w, g, [r, c], scratch| {
+        let matrices = Matrices {
+            shape,
+            w,
+            g,
+            r,
+            c,
+            scratch,
+        };
+        matrices.update(moments, |weights, u| numbers.length(weights, u));
     })
 }
 

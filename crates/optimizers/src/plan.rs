@@ -1,0 +1,229 @@
+//! What was found out about the parameters of the last step, so that the next step with the same ones need not ask again.
+//!
+//! A network has a hundred parameters of which many are small; to find the state by name, to compare shapes and to search a path for
+//! what is excluded from decay takes longer than to update a bias.
+
+use candle_core::{Tensor, TensorId};
+use indexmap::{IndexMap, map::Slice};
+
+use crate::error::{Error, Result};
+use crate::fused::{BLOCK, fork};
+use crate::lending::{Weights, storage_address};
+use crate::optimizer::Parameter;
+use crate::slot::Scratch;
+use crate::state::ParameterState;
+
+/// The parameters of a step, in the order of their states.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) entries: Vec<Entry>,
+    /// Where the storages of the variables lie, sorted.
+    storages: Vec<usize>,
+    /// Elements of all parameters.
+    pub(crate) elements: usize,
+    /// Whether parameters can be updated side by side: all of them in place on the CPU, and none the storage of another.
+    independent: bool,
+}
+
+/// One parameter of a step.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// Its place in the list that was given.
+    pub(crate) position: usize,
+    /// The place of its state.
+    state: usize,
+    id: TensorId,
+    pub(crate) elements: usize,
+    /// The elements, if they are updated in place.
+    pub(crate) weights: Option<Weights>,
+    /// Its weight decay.
+    pub(crate) decay: f64,
+    /// Whether this step's gradient is finite.
+    pub(crate) finite: bool,
+    /// The sum of the squares of this step's gradient, if something is clipped by it.
+    pub(crate) sum_of_squares: f64,
+    /// This step's gradient, where the given one cannot be read as it lies.
+    copy: Option<Tensor>,
+    pub(crate) scratch: Scratch,
+}
+
+impl Entry {
+    /// The gradient as it is read.
+    pub(crate) fn gradient<'a>(&'a self, parameters: &[Parameter<'a>]) -> &'a Tensor {
+        self.copy.as_ref().unwrap_or(parameters[self.position].gradient)
+    }
+
+    /// The gradient as it is read, the elements if they are updated in place, and the working memory.
+    pub(crate) fn parts<'a>(
+        &'a mut self,
+        parameters: &[Parameter<'a>],
+    ) -> (&'a Tensor, Option<&'a Weights>, &'a mut Scratch) {
+        let gradient = self.copy.as_ref().unwrap_or(parameters[self.position].gradient);
+        (gradient, self.weights.as_ref(), &mut self.scratch)
+    }
+}
+
+impl Plan {
+    /// A plan for parameters that all have a state; `about` tells of each whether it is updated in place, and its decay.
+    pub(crate) fn new(
+        parameters: &[Parameter<'_>],
+        states: &IndexMap<String, ParameterState>,
+        about: impl Fn(&Parameter<'_>) -> (bool, f64),
+    ) -> Result<Self> {
+        let mut entries = Vec::with_capacity(parameters.len());
+        for (position, parameter) in parameters.iter().enumerate() {
+            let (fused, decay) = about(parameter);
+            let elements = parameter.var.elem_count();
+            let Some(state) = states.get_index_of(parameter.path) else {
+                continue;
+            };
+            entries.push(Entry {
+                position,
+                state,
+                id: parameter.var.id(),
+                elements,
+                weights: if fused && elements > 0 {
+                    Some(Weights::of(parameter.var)?)
+                } else {
+                    None
+                },
+                decay,
+                finite: true,
+                sum_of_squares: 0.0,
+                copy: None,
+                scratch: Scratch::default(),
+            });
+        }
+        entries.sort_unstable_by_key(|entry| entry.state);
+        let mut storages: Vec<usize> = parameters.iter().map(|p| storage_address(p.var)).collect();
+        storages.sort_unstable();
+        let in_place = |entry: &Entry| entry.weights.is_some() || entry.elements == 0;
+        Ok(Self {
+            elements: entries.iter().map(|entry| entry.elements).sum(),
+            independent: entries.iter().all(in_place) && storages.windows(2).all(|pair| pair[0] != pair[1]),
+            entries,
+            storages,
+        })
+    }
+
+    /// Whether this is a plan for these parameters: the same variables under the same paths, with the states that were checked.
+    pub(crate) fn fits(&self, parameters: &[Parameter<'_>], states: &IndexMap<String, ParameterState>) -> bool {
+        self.entries.len() == parameters.len()
+            && self.entries.iter().all(|entry| {
+                let parameter = &parameters[entry.position];
+                parameter.var.id() == entry.id
+                    && states
+                        .get_index(entry.state)
+                        .is_some_and(|(path, state)| path == parameter.path && state.is_settled())
+            })
+    }
+
+    /// Takes the gradients of a step.
+    ///
+    /// # Errors
+    /// If one does not fit its parameter.
+    pub(crate) fn admit(&mut self, parameters: &[Parameter<'_>]) -> Result<()> {
+        for entry in &mut self.entries {
+            let parameter = &parameters[entry.position];
+            parameter.check()?;
+            let gradient = parameter.gradient;
+            entry.copy = if !gradient.is_contiguous() {
+                Some(gradient.contiguous()?)
+            } else if self.storages.binary_search(&storage_address(gradient)).is_ok() {
+                // It is a weight itself, and would change while it is read.
+                Some(gradient.copy()?)
+            } else {
+                None
+            };
+        }
+        Ok(())
+    }
+
+    /// Lets go of the gradients of the step.
+    pub(crate) fn release(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.copy = None);
+    }
+
+    /// Whether the threads of the pool can share the work.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.independent
+    }
+
+    /// Calls a function with every entry and its state, side by side where the parameters do not depend on each other.
+    pub(crate) fn for_each(
+        &mut self,
+        states: &mut IndexMap<String, ParameterState>,
+        function: impl Fn(&mut Entry, &mut ParameterState) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let states = states.as_mut_slice();
+        if self.independent {
+            side_by_side(&mut self.entries, states, 0, self.elements, &function)
+        } else {
+            one_by_one(&mut self.entries, states, 0, &function)
+        }
+    }
+}
+
+/// Cuts the entries in two halves of about the same number of elements, until they are small. `states` starts at state `first`.
+fn side_by_side<F: Fn(&mut Entry, &mut ParameterState) -> Result<()> + Sync>(
+    entries: &mut [Entry],
+    states: &mut Slice<String, ParameterState>,
+    first: usize,
+    elements: usize,
+    function: &F,
+) -> Result<()> {
+    if entries.len() < 2 || elements <= BLOCK / 2 {
+        return one_by_one(entries, states, first, function);
+    }
+    let (mut middle, mut above) = (0, 0);
+    while middle + 1 < entries.len() && (middle == 0 || above + entries[middle].elements / 2 < elements / 2) {
+        above += entries[middle].elements;
+        middle += 1;
+    }
+    let (upper, lower) = entries.split_at_mut(middle);
+    let cut = lower[0].state;
+    let (upper_states, lower_states) = states.split_at_mut(cut - first);
+    let (one, two) = fork(
+        || side_by_side(upper, upper_states, first, above, function),
+        || side_by_side(lower, lower_states, cut, elements - above, function),
+    );
+    one.and(two)
+}
+
+fn one_by_one<F: Fn(&mut Entry, &mut ParameterState) -> Result<()>>(
+    entries: &mut [Entry],
+    states: &mut Slice<String, ParameterState>,
+    first: usize,
+    function: &F,
+) -> Result<()> {
+    entries
+        .iter_mut()
+        .try_for_each(|entry| match states.get_index_mut(entry.state - first) {
+            Some((_, state)) => function(entry, state),
+            None => Ok(()),
+        })
+}
+
+impl Parameter<'_> {
+    /// Whether the gradient has the shape and the type of the weight.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Self { path, var, gradient } = self;
+        if gradient.dims() != var.dims() {
+            return Err(Error::ShapeMismatch {
+                what: "the gradient",
+                path: (*path).to_owned(),
+                expected: var.dims().to_vec(),
+                found: gradient.dims().to_vec(),
+            });
+        }
+        if gradient.dtype() != var.dtype() {
+            return Err(Error::DTypeMismatch {
+                what: "the gradient",
+                path: (*path).to_owned(),
+                expected: var.dtype().as_str().to_owned(),
+                found: gradient.dtype().as_str().to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
