@@ -2,16 +2,19 @@
 //!
 //! * `bench kernels`: every operation of `kernels` and `optimizers` as a share of what this machine can do at most.
 //! * `bench peers`: the same nets trained here and by other libraries, side by side.
+//! * `bench optimizers`: one step of every optimizer here and in other libraries, side by side.
 //! * `bench setup`: installs those libraries.
 //! * without a word: criterion's benches as `cargo bench` runs them.
 
 mod kernels;
 mod machine;
 mod measured;
+mod optimizers;
 mod peers;
 mod programs;
 mod results;
 mod setup;
+mod steps;
 
 use std::env;
 use std::path::PathBuf;
@@ -45,6 +48,8 @@ enum What {
     },
     /// Train the same nets here and in other libraries, in turns, and write docs/benchmarks/training.md
     Peers(peers::PeersArgs),
+    /// Time one step of every optimizer here and in other libraries, in turns, and write docs/benchmarks/optimizers.md
+    Optimizers(optimizers::OptimizersArgs),
     /// Install the other libraries: one Python environment each, and the program of peers/burn
     Setup {
         #[command(flatten)]
@@ -82,6 +87,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
         None => cargo::run("bench", &cargo::selection(&args.packages), &args.rest),
         Some(What::Kernels { filter }) => kernels::run(filter.as_deref()),
         Some(What::Peers(options)) => peers::run(options),
+        Some(What::Optimizers(options)) => optimizers::run(options),
         Some(What::Setup { place, only }) => setup::run(&place.folder()?, only),
     }
 }

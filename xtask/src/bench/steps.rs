@@ -1,0 +1,271 @@
+//! Medians and ratios of the steps of `bench optimizers`, as a page and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::machine;
+use super::results::median;
+
+/// The name of this workspace in tables.
+pub(crate) const OURS: &str = "candle-lab";
+
+/// What is compared: an optimizer, a number of parameters and of tensors.
+type Case = (String, u64, u64);
+
+/// A library that is not installed, and how to install it.
+pub(crate) type Missing = (String, String);
+
+/// The time of one optimizer step in one turn of one library.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    case: Case,
+    /// Library and mode.
+    who: (String, String),
+    round: u16,
+    seconds: f64,
+    /// The bytes of an ideal pass over the time.
+    gb_per_s: f64,
+    /// The share of all processors that other programs took in that turn.
+    others: Option<f64>,
+    line: Value,
+}
+
+impl Step {
+    /// From a line that `step_speed` or `optim_step.py` printed; `None` if a field is missing.
+    pub(crate) fn new(line: Value, round: u16, others: Option<f64>) -> Option<Self> {
+        let text = |name: &str| Some(line[name].as_str()?.to_string());
+        Some(Self {
+            case: (
+                text("optimizer")?,
+                line["params"].as_f64()? as u64,
+                line["tensors"].as_f64()? as u64,
+            ),
+            who: (text("framework")?, text("mode")?),
+            round,
+            seconds: line["seconds"].as_f64()?,
+            gb_per_s: line["gb_per_s"].as_f64()?,
+            others,
+            line,
+        })
+    }
+}
+
+/// Everything that a call of `bench optimizers` found out.
+pub(crate) struct Report {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) missing: Vec<Missing>,
+    pub(crate) rounds: u16,
+    pub(crate) threads: usize,
+}
+
+impl Report {
+    fn cases(&self) -> Vec<Case> {
+        let mut cases: Vec<Case> = Vec::new();
+        for step in &self.steps {
+            if !cases.contains(&step.case) {
+                cases.push(step.case.clone());
+            }
+        }
+        cases
+    }
+
+    /// The values of a library in one mode, round by round.
+    fn of(&self, case: &Case, who: &(String, String), value: impl Fn(&Step) -> f64) -> BTreeMap<u16, f64> {
+        let steps = self.steps.iter().filter(|step| step.case == *case && step.who == *who);
+        steps.map(|step| (step.round, value(step))).collect()
+    }
+
+    fn rate(&self, case: &Case, who: &(String, String)) -> Option<f64> {
+        let rates: Vec<f64> = self.of(case, who, |step| step.gb_per_s).into_values().collect();
+        (!rates.is_empty()).then(|| median(&rates))
+    }
+
+    /// Who else has the case, the fastest first.
+    fn peers(&self, case: &Case) -> Vec<(&(String, String), f64)> {
+        let mut peers: Vec<(&(String, String), f64)> = Vec::new();
+        for step in self
+            .steps
+            .iter()
+            .filter(|step| step.case == *case && step.who.0 != OURS)
+        {
+            if peers.iter().all(|(who, _)| **who != step.who)
+                && let Some(rate) = self.rate(case, &step.who)
+            {
+                peers.push((&step.who, rate));
+            }
+        }
+        peers.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        peers
+    }
+
+    /// How many times faster a mode of ours is than a peer: the median of the ratios round by round.
+    fn times(&self, case: &Case, mode: &str, peer: &(String, String)) -> Option<f64> {
+        let ours = self.of(case, &(OURS.to_string(), mode.to_string()), |step| step.seconds);
+        let theirs = self.of(case, peer, |step| step.seconds);
+        let ratios: Vec<f64> = ours
+            .iter()
+            .filter_map(|(round, our)| Some(theirs.get(round)? / our))
+            .collect();
+        (!ratios.is_empty()).then(|| median(&ratios))
+    }
+
+    /// The page.
+    pub(crate) fn markdown(&self) -> String {
+        let mut page = String::from("# One optimizer step next to other libraries\n\n");
+        let machine = machine::describe();
+        let others = self.steps.iter().filter_map(|step| step.others).fold(0.0, f64::max);
+        let _ = writeln!(
+            page,
+            "Written by `cargo xtask bench optimizers`; every figure with its rounds is in `optimizers.json`. {}, {} processors, {} \
+             threads each, `f32`, gradients ready, {} round(s) in turns, each a process of its own (`crates/optimizers/examples/\
+             step_speed.rs`, `peers/optim_step.py`). GB/s count the bytes that an ideal single pass must move: weights and state read \
+             and written once, gradients read once. *checked* is the default: NaN or infinity in any gradient is an error that leaves \
+             all parameters untouched, so every gradient is read before the first weight is written; *unchecked* \
+             (`check_finite(false)`) does without, as the other libraries do. *times* says how many times faster that is than the \
+             fastest other library, the median of the ratios round by round. Other programs took at most {:.0} % of the processors \
+             during a turn.\n",
+            machine["processor"].as_str().unwrap_or_default(),
+            machine["processors"],
+            self.threads,
+            self.rounds,
+            100.0 * others,
+        );
+        page.push_str("| optimizer | parameters | tensors | checked GB/s | times | unchecked GB/s | times | fastest other | GB/s | others |\n");
+        page.push_str("|---|--:|--:|--:|--:|--:|--:|---|--:|---|\n");
+        for case in self.cases() {
+            let peers = self.peers(&case);
+            let ours = |mode: &str| {
+                let rate = self.rate(&case, &(OURS.to_string(), mode.to_string()));
+                let times = peers.first().and_then(|(peer, _)| self.times(&case, mode, peer));
+                let text =
+                    |value: Option<f64>, digits| value.map_or("-".to_string(), |value| format!("{value:.digits$}"));
+                format!("{} | **{}**", text(rate, 1), text(times, 2))
+            };
+            let name = |(library, mode): &(String, String)| format!("{library} {mode}");
+            let (fastest, rate) = match peers.first() {
+                Some((who, rate)) => (name(who), format!("{rate:.1}")),
+                None => ("-".to_string(), "-".to_string()),
+            };
+            let rest: Vec<String> = peers
+                .iter()
+                .skip(1)
+                .map(|(who, rate)| format!("{} {rate:.1}", name(who)))
+                .collect();
+            let _ = writeln!(
+                page,
+                "| {} | {} | {} | {} | {} | {fastest} | {rate} | {} |",
+                case.0,
+                power(case.1),
+                case.2,
+                ours("checked"),
+                ours("unchecked"),
+                rest.join(", ")
+            );
+        }
+        if !self.missing.is_empty() {
+            page.push_str("\nNot compared:\n\n");
+            for (name, why) in &self.missing {
+                let _ = writeln!(page, "* {name}: {why}");
+            }
+        }
+        page
+    }
+
+    /// Writes `optimizers.md` and `optimizers.json` into `folder`.
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let steps = self.steps.iter().map(|step| {
+            let mut line = step.line.clone();
+            line["round"] = json!(step.round);
+            line["processors_taken_by_others"] = json!(step.others);
+            line
+        });
+        let record = json!({
+            "machine": machine::describe(),
+            "threads": self.threads,
+            "rounds": self.rounds,
+            "steps": steps.collect::<Vec<_>>(),
+            "not_installed": self.missing.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        });
+        let text = serde_json::to_string_pretty(&record)? + "\n";
+        for (name, text) in [("optimizers.md", self.markdown()), ("optimizers.json", text)] {
+            let path = folder.join(name);
+            fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// A power of ten as `1e6`.
+fn power(value: u64) -> String {
+    let exponent = value.checked_ilog10().unwrap_or(0);
+    if value == 10_u64.pow(exponent) {
+        format!("1e{exponent}")
+    } else {
+        value.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(who: (&str, &str), round: u16, seconds: f64) -> Step {
+        let line = json!({
+            "framework": who.0, "mode": who.1, "optimizer": "adam", "params": 1e6, "tensors": 100,
+            "seconds": seconds, "gb_per_s": 28e6 / seconds / 1e9,
+        });
+        Step::new(line, round, Some(0.02)).unwrap()
+    }
+
+    fn report() -> Report {
+        Report {
+            steps: vec![
+                step((OURS, "checked"), 1, 1e-3),
+                step(("torch", "fused"), 1, 3e-3),
+                step(("torch", "loop"), 1, 9e-3),
+                step((OURS, "checked"), 2, 2e-3),
+                step(("torch", "fused"), 2, 4e-3),
+            ],
+            missing: vec![("keras-jax".to_string(), "not installed".to_string())],
+            rounds: 2,
+            threads: 2,
+        }
+    }
+
+    #[test]
+    fn ratios_are_taken_round_by_round_against_the_fastest() {
+        let report = report();
+        let case = ("adam".to_string(), 1_000_000, 100);
+        assert_eq!(report.cases(), std::slice::from_ref(&case));
+        let peers: Vec<&str> = report.peers(&case).iter().map(|(who, _)| who.1.as_str()).collect();
+        assert_eq!(peers, ["fused", "loop"]);
+        // 3 / 1 and 4 / 2
+        let fused = ("torch".to_string(), "fused".to_string());
+        assert_eq!(report.times(&case, "checked", &fused), Some(2.5));
+        assert_eq!(report.times(&case, "unchecked", &fused), None);
+    }
+
+    #[test]
+    fn the_page_shows_what_ran_and_what_did_not() {
+        let page = report().markdown();
+        for part in [
+            "| adam | 1e6 | 100 | 21.0 | **2.50** | - | **-** | torch fused | 8.2 | torch loop 3.1 |",
+            "at most 2 % of the processors",
+            "* keras-jax: not installed",
+        ] {
+            assert!(page.contains(part), "{part} is not in\n{page}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_a_time_is_not_a_step() {
+        assert!(Step::new(json!({"framework": "torch", "mode": "loop"}), 1, None).is_none());
+        assert_eq!((power(100_000), power(30)), ("1e5".to_string(), "30".to_string()));
+    }
+}
