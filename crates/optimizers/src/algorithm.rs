@@ -8,27 +8,70 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::rule::Target;
 
+/// What a state tensor starts from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initial {
+    /// All entries are this number.
+    Constant(f64),
+    /// A copy of the weight before its first step; the shape must be the weight's.
+    Weight,
+    /// All entries are the learning rate of the first step.
+    LearningRate,
+}
+
+impl From<f64> for Initial {
+    fn from(value: f64) -> Self {
+        Self::Constant(value)
+    }
+}
+
 /// A tensor of state that an algorithm keeps for a parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SlotSpec {
-    /// Keras' name of it, such as `momentum`.
+    /// Its name where the algorithm comes from, such as Keras' `momentum`.
     pub name: &'static str,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// The value that all its entries start from.
-    pub initial: f64,
+    /// What it starts from.
+    pub initial: Initial,
 }
 
 impl SlotSpec {
     /// A state tensor of the parameter's shape, zero at first.
     pub fn zeros(name: &'static str, shape: &[usize]) -> Self {
+        Self::new(name, shape, 0.0)
+    }
+
+    /// A state tensor.
+    pub fn new(name: &'static str, shape: &[usize], initial: impl Into<Initial>) -> Self {
         Self {
             name,
             shape: shape.to_vec(),
-            initial: 0.0,
+            initial: initial.into(),
         }
     }
 }
+
+/// Who carries the weight decay out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decay {
+    /// The optimizer, before the update and beside the gradient: `w <- w - eta lambda w`.
+    Decoupled,
+    /// The algorithm, from [`Step::weight_decay`]; PyTorch's older optimizers add `lambda w` to the gradient.
+    ByAlgorithm,
+}
+
+/// Whose names and defaults a configuration has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Convention {
+    /// `get_config()` of a Keras optimizer.
+    Keras,
+    /// The parameter group of an optimizer of `torch.optim`: `lr`, `betas`, `eps`, `maximize`, ...
+    Torch,
+}
+
+/// Two numbers that are added up over all parameters before any is updated, see [`Algorithm::observe`].
+pub type Sums = [f64; 2];
 
 /// What is the same for all parameters in one step.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +80,8 @@ pub struct Step<'a> {
     pub learning_rate: f64,
     /// Whether the rate comes from a schedule.
     pub scheduled: bool,
+    /// The weight decay of this parameter; 0 if there is none, or it is excluded.
+    pub weight_decay: f64,
     /// The number of this update, counted from 1.
     pub t: f64,
     /// The algorithm's numbers that are not tied to a parameter.
@@ -61,16 +106,63 @@ pub trait Algorithm: Debug + Send + Sync {
         None
     }
 
+    /// Whose names and defaults the configuration has.
+    fn convention(&self) -> Convention {
+        Convention::Keras
+    }
+
+    /// Who carries the weight decay out.
+    fn decay(&self) -> Decay {
+        Decay::Decoupled
+    }
+
+    /// The weight decay of one parameter, from that of the options; Muon has a second one for its vectors.
+    fn weight_decay_of(&self, _path: &str, _shape: &[usize], given: Option<f64>) -> Option<f64> {
+        given
+    }
+
     /// The state of a parameter with this shape.
     fn slots(&self, shape: &[usize]) -> Vec<SlotSpec>;
+
+    /// The state of a parameter with this path and shape, where the path matters.
+    fn slots_of(&self, _path: &str, shape: &[usize]) -> Vec<SlotSpec> {
+        self.slots(shape)
+    }
+
+    /// Whether this parameter can be updated at all.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a shape that the method is not defined for.
+    fn accept(&self, _path: &str, _shape: &[usize]) -> Result<()> {
+        Ok(())
+    }
+
+    /// The slot that holds the weights to evaluate with, if these are others than the weights that are trained.
+    fn average_slot(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Numbers that belong to the whole optimizer, with their first values.
     fn scalars(&self) -> Vec<(&'static str, f64)> {
         Vec::new()
     }
 
-    /// Brings those numbers up to update number `t`, before any parameter is updated.
-    fn advance(&self, _t: f64, _scalars: &mut [f64]) {}
+    /// Whether [`observe`](Self::observe) has anything to do.
+    fn observes(&self) -> bool {
+        false
+    }
+
+    /// Looks at one parameter before any is updated, and adds to `sums`. The state may be changed, the weight may not.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    fn observe(&self, _step: &Step<'_>, _target: &mut Target<'_>, _sums: &mut Sums) -> Result<()> {
+        Ok(())
+    }
+
+    /// Brings the numbers of the whole optimizer up to update number `t`, after all parameters were observed and before any
+    /// is updated.
+    fn advance(&self, _t: f64, _learning_rate: f64, _sums: &Sums, _scalars: &mut [f64]) {}
 
     /// Updates one parameter.
     ///
@@ -105,7 +197,7 @@ pub(crate) fn fields(config: &impl Serialize) -> Map<String, Value> {
     }
 }
 
-/// Checks of ranges, each naming the option.
+/// Checks of ranges, each naming the option of this class.
 pub(crate) struct Check(pub(crate) &'static str);
 
 impl Check {

@@ -3,6 +3,8 @@
 use crate::algorithm::Algorithm;
 use crate::algorithms::{ENTRIES, Entry};
 use crate::error::{Error, Result};
+use crate::groups::Group;
+use crate::loss_scale::DynamicLossScale;
 use crate::nearest::nearest;
 use crate::optimizer::Optimizer;
 use crate::options::{Execution, Options};
@@ -78,10 +80,10 @@ impl OptimizerBuilder {
         self
     }
 
-    /// No weight decay for parameters whose path contains one of `parts`, for example `["bias", "gamma"]`.
+    /// No weight decay for parameters in whose path one of these regular expressions is found, for example `["bias", "gamma"]`.
     #[must_use]
-    pub fn exclude_from_weight_decay<S: Into<String>>(mut self, parts: impl IntoIterator<Item = S>) -> Self {
-        self.options.exclude_from_weight_decay = parts.into_iter().map(Into::into).collect();
+    pub fn exclude_from_weight_decay<S: Into<String>>(mut self, patterns: impl IntoIterator<Item = S>) -> Self {
+        self.options.exclude_from_weight_decay = patterns.into_iter().map(Into::into).collect();
         self
     }
 
@@ -122,6 +124,27 @@ impl OptimizerBuilder {
         self
     }
 
+    /// Treats the parameters that match a pattern otherwise than the rest.
+    #[must_use]
+    pub fn group(mut self, group: Group) -> Self {
+        self.options.groups.push(group);
+        self
+    }
+
+    /// Whether to walk up instead of down.
+    #[must_use]
+    pub fn maximize(mut self, maximize: bool) -> Self {
+        self.options.maximize = maximize;
+        self
+    }
+
+    /// Scales the loss by a factor that finds its size, see [`DynamicLossScale`].
+    #[must_use]
+    pub fn dynamic_loss_scale(mut self, options: DynamicLossScale) -> Self {
+        self.options.dynamic_loss_scale = Some(options);
+        self
+    }
+
     /// Divides gradients by what the loss was multiplied by.
     #[must_use]
     pub fn loss_scale_factor(mut self, factor: f64) -> Self {
@@ -157,7 +180,7 @@ impl OptimizerBuilder {
     pub fn build(self) -> Result<Optimizer> {
         self.algorithm.validate()?;
         self.options.validate(self.algorithm.class())?;
-        if self.algorithm.default_weight_decay().is_some() && self.options.weight_decay.is_none() {
+        if self.algorithm.class() == "AdamW" && self.options.weight_decay.is_none() {
             return Err(Error::InvalidOption {
                 class: self.algorithm.class().to_owned(),
                 option: "weight_decay".to_owned(),
@@ -165,20 +188,22 @@ impl OptimizerBuilder {
                 found: "not set".to_owned(),
             });
         }
-        Ok(Optimizer::new(self.algorithm, self.options, self.execution))
+        Optimizer::new(self.algorithm, self.options, self.execution)
     }
 }
 
-/// Finds an optimizer by name or class, whatever the case and underscores.
+/// Finds an optimizer by name or class (`adam`, `RMSprop`, `torch.optim.Adam`), whatever the case and underscores.
 pub(crate) fn entry(name: &str) -> Result<&'static Entry> {
     let plain = |name: &str| name.to_lowercase().replace(['_', '-', ' '], "");
     let wanted = plain(name);
-    ENTRIES
-        .iter()
-        .find(|entry| plain(entry.name) == wanted)
-        .ok_or_else(|| Error::UnknownOptimizer {
-            name: name.to_owned(),
-            suggestion: nearest(name, ENTRIES.iter().map(|entry| entry.name)),
-            known: ENTRIES.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", "),
-        })
+    if wanted.trim_start_matches("torch.optim.") == "lbfgs" {
+        return Err(Error::NeedsClosure { name: name.to_owned() });
+    }
+    let by_name = ENTRIES.iter().find(|entry| plain(entry.name) == wanted);
+    let by_class = || ENTRIES.iter().find(|entry| plain((entry.default)().class()) == wanted);
+    by_name.or_else(by_class).ok_or_else(|| Error::UnknownOptimizer {
+        name: name.to_owned(),
+        suggestion: nearest(name, ENTRIES.iter().map(|entry| entry.name)),
+        known: ENTRIES.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", "),
+    })
 }

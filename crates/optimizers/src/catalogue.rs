@@ -20,15 +20,18 @@ pub enum Family {
     Adam,
     /// A rate for each weight from its past gradients: Adagrad, Adadelta, Adafactor, RMSprop, Ftrl.
     Ada,
+    /// A step for each matrix as a whole: Muon, SOAP.
+    Matrix,
 }
 
 impl Family {
-    /// `SGD`, `Adam` or `Ada`.
+    /// `SGD`, `Adam`, `Ada` or `Matrix`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sgd => "SGD",
             Self::Adam => "Adam",
             Self::Ada => "Ada",
+            Self::Matrix => "Matrix",
         }
     }
 }
@@ -70,7 +73,7 @@ pub(crate) struct Description {
 pub struct OptimizerInfo {
     /// The name for [`crate::Optimizer::by_name`].
     pub name: &'static str,
-    /// Keras' class.
+    /// The class: Keras', PyTorch's behind `torch.optim.`, or the authors'.
     pub keras_class: &'static str,
     /// The family it belongs to.
     pub family: Family,
@@ -86,7 +89,7 @@ pub struct OptimizerInfo {
     pub defaults: Value,
     /// The names of the state tensors that are kept for a matrix.
     pub slots: Vec<&'static str>,
-    /// Bytes of state for each `f32` parameter of a 1024 x 1024 matrix (the shape matters to Adafactor only).
+    /// Bytes of state for each `f32` parameter of a 1024 x 1024 matrix (the shape matters to Adafactor, Muon and SOAP only).
     pub state_bytes_per_parameter: f64,
 }
 
@@ -99,7 +102,8 @@ impl OptimizerInfo {
     }
 }
 
-/// All optimizers, those of the exercise first.
+/// All optimizers: those of the exercise first, then the rest of Keras', those of the literature, and PyTorch's. Not in it is
+/// [`Lbfgs`](crate::Lbfgs), which is used in another way.
 ///
 /// ```
 /// let adam = optimizers::catalogue().iter().find(|info| info.name == "adam").unwrap();

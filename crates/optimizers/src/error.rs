@@ -36,6 +36,37 @@ pub enum Error {
         /// All known keys.
         known: String,
     },
+    /// L-BFGS looks at the loss several times in a step, so it is no [`Optimizer`](crate::Optimizer).
+    #[error(
+        "'{name}' measures the loss several times in a step, which needs a function to measure it with: use \
+         optimizers::Lbfgs::step, or another optimizer for a loop over batches"
+    )]
+    NeedsClosure {
+        /// What was asked for.
+        name: String,
+    },
+    /// An optimizer is not defined for a parameter of this shape; nothing was updated.
+    #[error("{class} cannot update '{path}' of shape {shape:?}: it is made for {expected}")]
+    Unsupported {
+        /// The optimizer.
+        class: &'static str,
+        /// The parameter.
+        path: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// What it can update, and what to do with the rest.
+        expected: &'static str,
+    },
+    /// A parameter matches the patterns of two optimizers; nothing was updated.
+    #[error("'{path}' matches both '{first}' and '{second}': make the patterns of the optimizers exclude each other")]
+    AmbiguousOptimizer {
+        /// The parameter.
+        path: String,
+        /// A pattern.
+        first: String,
+        /// Another pattern.
+        second: String,
+    },
     /// An option has a value that makes no sense.
     #[error("{class}: option '{option}' is {found}, but must be {expected}")]
     InvalidOption {
@@ -62,6 +93,22 @@ pub enum Error {
     NonFiniteGradient {
         /// The parameter.
         path: String,
+    },
+    /// The loss that a closure measured is NaN or infinite; variables and state are as they were before the step.
+    #[error(
+        "the loss is {loss}; no parameter was changed: start nearer, take a smaller learning rate, or use a line search"
+    )]
+    NonFiniteLoss {
+        /// The loss.
+        loss: f64,
+    },
+    /// A step with another number of parameters than the steps before; nothing was updated.
+    #[error("the step has {found} parameters, but those before had {expected}: L-BFGS remembers them all together")]
+    OtherParameters {
+        /// The number of parameters so far.
+        expected: usize,
+        /// The number given.
+        found: usize,
     },
     /// The backward pass gave no gradient for a parameter; nothing was updated.
     #[error(

@@ -1,8 +1,9 @@
-//! Keras' optimizers and learning-rate schedules for candle: update rules, clipping, weight decay, averaging.
+//! Optimizers for candle: those of Keras and of PyTorch, newer ones, and the parts to make your own.
 //!
-//! candle-nn has SGD and AdamW; here is the rest of Keras 3, with Keras' names, defaults, options and numbers (every update
-//! is tested against traces of Keras), and on a CPU each step is one pass over memory. State is named by the weight's
-//! path, can be saved and loaded, and a training goes on to the bit.
+//! candle-nn has SGD and AdamW; here is the rest of Keras 3, with Keras' names, defaults, options and numbers; PyTorch's
+//! optimizers with PyTorch's conventions (`torch_adam`, ...), [`Lbfgs`] among them; and of the literature Schedule-Free SGD and
+//! AdamW, Prodigy, SOAP, ADOPT and Muon. Every update is tested against traces of the originals, and on a CPU each step of the common
+//! ones is one pass over memory. State is named by the weight's path, can be saved and loaded, and a training goes on to the bit.
 //!
 //! ```
 //! use candle_core::{Device, Var};
@@ -23,8 +24,8 @@
 //! # How it is built
 //! An [`Algorithm`] says what state a parameter has and how a step changes it; what all share ([`Options`]) is done around
 //! it by [`Optimizer`]. The formula of an algorithm is a [`Rule`], written once for any [`Number`]: over the elements of
-//! slices it is the fused pass, over tensors it runs on any device. A new optimizer is a file in `algorithms/` and a line
-//! in its list.
+//! slices it is the fused pass, over tensors it runs on any device. A rule can be made of stages that chain
+//! ([`transformations`], [`Chain`]). A new optimizer is a file in `algorithms/` and a line in its list.
 
 mod algorithm;
 mod algorithms;
@@ -34,10 +35,19 @@ mod catalogue;
 mod clipping;
 mod config;
 mod error;
+mod evaluation;
 mod factored;
 mod fused;
+mod groups;
+mod lbfgs;
+mod lbfgs_state;
 mod lending;
+mod line_search;
+mod linear_algebra;
+mod loss_scale;
+mod multi;
 mod nearest;
+mod newton_schulz;
 mod number;
 mod optimizer;
 mod options;
@@ -48,13 +58,21 @@ mod slot;
 mod state;
 mod step;
 mod tape;
+mod transformation;
+pub mod transformations;
+mod whole;
 
-pub use algorithm::{Algorithm, SlotSpec, Step};
+pub use algorithm::{Algorithm, Convention, Decay, Initial, SlotSpec, Step, Sums};
 pub use algorithms::*;
 pub use builder::OptimizerBuilder;
 pub use catalogue::{Family, OptimizerInfo, Paper, catalogue};
 pub use error::{Error, Result};
+pub use groups::Group;
+pub use lbfgs::{Lbfgs, LineSearch};
+pub use loss_scale::DynamicLossScale;
 pub use number::{Number, Real, Scalar};
 pub use optimizer::{Optimizer, Parameter};
 pub use options::{Execution, Options};
 pub use rule::{Rule, Target, Term};
+pub use transformation::{Chain, Pass, Transformation};
+pub use whole::Updated;

@@ -4,14 +4,15 @@ use candle_core::{DType, Tensor, Var, backprop::GradStore};
 use indexmap::IndexMap;
 
 use crate::algorithm::Algorithm;
-use crate::average;
 use crate::builder::OptimizerBuilder;
 use crate::error::{Error, Result};
 use crate::fused;
+use crate::groups::Selection;
+use crate::loss_scale::{DynamicLossScale, LossScale};
+use crate::multi::Part;
 use crate::options::{Execution, Options, checked_rate};
 use crate::plan::Plan;
 use crate::schedules::Schedule;
-use crate::slot::Slot;
 use crate::state::ParameterState;
 
 /// A trainable weight and its gradient, for [`Optimizer::apply`].
@@ -54,21 +55,30 @@ pub struct Optimizer {
     pub(crate) plan: Plan,
     /// An empty list, kept for its memory.
     list: Vec<Parameter<'static>>,
+    /// The patterns of the options, ready for use.
+    pub(crate) selection: Selection,
+    /// Where the dynamic loss scale stands, if there is one.
+    pub(crate) loss_scale: Option<LossScale>,
+    /// The optimizers that this one hands its parameters to; none for an ordinary one.
+    pub(crate) parts: Vec<Part>,
 }
 
 impl Optimizer {
-    pub(crate) fn new(algorithm: Box<dyn Algorithm>, options: Options, execution: Execution) -> Self {
+    pub(crate) fn new(algorithm: Box<dyn Algorithm>, options: Options, execution: Execution) -> Result<Self> {
         let scalars = algorithm.scalars().into_iter().map(|(_, value)| value).collect();
-        Self {
+        Ok(Self {
+            selection: Selection::new(algorithm.class(), &options)?,
+            loss_scale: options.dynamic_loss_scale.as_ref().map(LossScale::new),
             algorithm,
             options,
             execution,
             applied: 0,
             scalars,
             parameters: IndexMap::new(),
+            parts: Vec::new(),
             plan: Plan::default(),
             list: Vec::new(),
-        }
+        })
     }
 
     /// The optimizer of this name with Keras' defaults: `sgd`, `sgd_momentum`, `rmsprop`, `adam`, `adamw`, ...
@@ -92,9 +102,30 @@ impl Optimizer {
         &self.options.name
     }
 
-    /// Keras' class.
+    /// The class: Keras', PyTorch's behind `torch.optim.`, or the authors'.
     pub fn class(&self) -> &'static str {
+        match self.loss_scale {
+            Some(_) => DynamicLossScale::CLASS,
+            None => self.algorithm.class(),
+        }
+    }
+
+    /// The class without the loss scale around it.
+    pub(crate) fn inner_class(&self) -> &'static str {
         self.algorithm.class()
+    }
+
+    pub(crate) fn with_dynamic_loss_scale(mut self, options: DynamicLossScale) -> Self {
+        self.loss_scale = Some(LossScale::new(&options));
+        self.options.dynamic_loss_scale = Some(options);
+        self
+    }
+
+    /// What the loss is to be multiplied by before the backward pass; gradients are divided by it in the step (Keras'
+    /// `scale_loss`).
+    pub fn loss_scale(&self) -> f64 {
+        let fixed = || self.options.loss_scale_factor.unwrap_or(1.0);
+        self.loss_scale.map_or_else(fixed, |dynamic| dynamic.scale)
     }
 
     /// The options that do not belong to the algorithm.
@@ -109,19 +140,66 @@ impl Optimizer {
         for state in self.parameters.values_mut() {
             state.unsettle();
         }
+        let parts = std::mem::take(&mut self.parts).into_iter();
+        self.parts = parts.map(|part| part.with_execution(execution)).collect();
         self
     }
 
-    /// The learning rate of the next step.
+    /// The learning rate of the next step; that of the first part if there are several.
     pub fn learning_rate(&self) -> f64 {
-        self.options.learning_rate.value(self.applied)
+        match self.parts.first() {
+            Some(part) => part.optimizer.learning_rate(),
+            None => self.options.learning_rate.value(self.applied),
+        }
+    }
+
+    /// The learning rate of the next step for the parameter of this path: that of its group or part.
+    pub fn learning_rate_of(&self, path: &str) -> f64 {
+        match self.part_of(path).ok().and_then(|index| self.parts.get(index)) {
+            Some(part) => part.optimizer.learning_rate_of(path),
+            None => self.rate_of(self.selection.group(path), self.learning_rate()),
+        }
+    }
+
+    /// The rate of a group, from that of the optimizer.
+    pub(crate) fn rate_of(&self, group: Option<usize>, learning_rate: f64) -> f64 {
+        match group.map(|index| &self.options.groups[index]) {
+            Some(group) => {
+                let own = group
+                    .learning_rate
+                    .as_ref()
+                    .map(|schedule| schedule.value(self.applied));
+                own.unwrap_or(learning_rate) * group.learning_rate_factor
+            }
+            None => learning_rate,
+        }
+    }
+
+    /// The weight decay of a parameter.
+    pub(crate) fn decay_of(&self, path: &str, shape: &[usize], group: Option<usize>) -> f64 {
+        let own = group.and_then(|index| self.options.groups[index].weight_decay);
+        own.unwrap_or_else(|| match self.selection.excludes(path) {
+            true => 0.0,
+            false => {
+                let decay = self.algorithm.weight_decay_of(path, shape, self.options.weight_decay);
+                decay.unwrap_or(0.0)
+            }
+        })
     }
 
     /// Sets a constant learning rate from the next step on, in place of a schedule if there was one.
     ///
     /// # Errors
-    /// [`Error::InvalidLearningRate`] if it is negative or not finite.
+    /// [`Error::InvalidLearningRate`] if it is negative or not finite, [`Error::InvalidOption`] if the optimizer has several parts.
     pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        if !self.parts.is_empty() {
+            return Err(Error::InvalidOption {
+                class: self.class().to_owned(),
+                option: "learning_rate".to_owned(),
+                expected: "set on the optimizers it is made of (parts_mut)".to_owned(),
+                found: learning_rate.to_string(),
+            });
+        }
         self.options.learning_rate = Schedule::Constant(checked_rate(learning_rate)?);
         Ok(())
     }
@@ -133,7 +211,8 @@ impl Optimizer {
 
     /// Bytes of state that are held now, averages and accumulated gradients included.
     pub fn state_bytes(&self) -> usize {
-        self.parameters.values().map(ParameterState::bytes).sum()
+        let parts: usize = self.parts.iter().map(|part| part.optimizer.state_bytes()).sum();
+        parts + self.parameters.values().map(ParameterState::bytes).sum::<usize>()
     }
 
     /// One step with the gradients that `backward` returned.
@@ -161,17 +240,53 @@ impl Optimizer {
     /// # Errors
     /// [`Error::NonFiniteGradient`], [`Error::ShapeMismatch`], [`Error::DTypeMismatch`], [`Error::DuplicatePath`] or
     /// [`Error::InvalidLearningRate`], all found before the first parameter is touched; [`Error::Candle`] if the device fails.
+    ///
+    /// With a [dynamic loss scale](DynamicLossScale), gradients that are not finite are no error: the step is left out.
     pub fn apply(&mut self, parameters: &[Parameter<'_>]) -> Result<()> {
-        let learning_rate = checked_rate(self.learning_rate())?;
+        let scale = 1.0 / self.loss_scale();
+        if self.loss_scale.is_none() {
+            return self.apply_scaled(parameters, scale, self.options.check_finite);
+        }
+        match self.apply_scaled(parameters, scale, true) {
+            Ok(()) => {
+                self.loss_scale.iter_mut().for_each(LossScale::succeed);
+                Ok(())
+            }
+            Err(Error::NonFiniteGradient { .. }) => {
+                self.loss_scale.iter_mut().for_each(LossScale::fail);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One step with gradients that are to be multiplied by `scale`, and must be finite if `finite`.
+    pub(crate) fn apply_scaled(&mut self, parameters: &[Parameter<'_>], scale: f64, finite: bool) -> Result<()> {
+        let thawed: Vec<Parameter<'_>>;
+        let mut parameters = parameters;
+        if self.selection.has_groups() {
+            let all = parameters.iter();
+            thawed = all
+                .filter(|parameter| !self.is_frozen(parameter.path))
+                .copied()
+                .collect();
+            parameters = &thawed;
+        }
+        if !self.parts.is_empty() {
+            self.apply_to_parts(parameters, scale, finite)?;
+            self.applied += 1;
+            return Ok(());
+        }
+        let learning_rate = self.checked_rates()?;
         let known = self.parameters.len();
         let mut plan = self.plan_for(parameters)?;
         let elements = if plan.is_shared() { plan.elements } else { 0 };
         let outcome = fused::enter(elements, || {
             let examined = plan
                 .admit(parameters)
-                .and_then(|()| self.examine(&mut plan, parameters));
+                .and_then(|()| self.examine(&mut plan, parameters, finite));
             match examined {
-                Ok(()) => self.step(&mut plan, parameters, learning_rate),
+                Ok(()) => self.step(&mut plan, parameters, learning_rate, scale),
                 Err(error) => {
                     // States that were made for this step go with it.
                     self.parameters.truncate(known);
@@ -186,6 +301,15 @@ impl Optimizer {
         Ok(())
     }
 
+    /// The rate of this step, after it and those of all groups were checked.
+    pub(crate) fn checked_rates(&self) -> Result<f64> {
+        let learning_rate = checked_rate(self.learning_rate())?;
+        for group in 0..self.options.groups.len() {
+            checked_rate(self.rate_of(Some(group), learning_rate))?;
+        }
+        Ok(learning_rate)
+    }
+
     /// Whether updates of this variable run over slices.
     pub(crate) fn is_fused(&self, var: &Var) -> bool {
         self.execution == Execution::Fused
@@ -197,68 +321,23 @@ impl Optimizer {
     /// Creates the state of a parameter, or brings a loaded one into the form that updates need.
     pub(crate) fn ensure_state(&mut self, path: &str, var: &Var) -> Result<()> {
         let fused = self.is_fused(var);
+        let learning_rate = self.learning_rate_of(path);
         match self.parameters.get_mut(path) {
             Some(state) => state.settle(var, fused),
             None => {
-                let state = ParameterState::new(self.algorithm.as_ref(), &self.options, var, fused)?;
+                self.algorithm.accept(path, var.dims())?;
+                let (algorithm, options) = (self.algorithm.as_ref(), &self.options);
+                let state = ParameterState::new(algorithm, options, path, var, fused, learning_rate)?;
                 self.parameters.insert(path.to_owned(), state);
                 Ok(())
             }
         }
     }
 
-    /// Overwrites the variables by their moving averages (Keras' method of this name), for the end of a training with
-    /// `use_ema`. Without it, nothing happens.
-    ///
-    /// # Errors
-    /// [`Error::StateMissing`] if a variable was never updated; nothing is changed then.
-    pub fn finalize_variable_values(&mut self, variables: &[(&str, &Var)]) -> Result<()> {
-        if !self.options.use_ema {
-            return Ok(());
-        }
-        let missing = |path: &str| Error::StateMissing {
-            key: format!("{path}/average"),
-        };
-        for (path, var) in variables {
-            let state = self.parameters.get(*path).ok_or_else(|| missing(path))?;
-            state.check(path, var, self.algorithm.as_ref())?;
-        }
-        for (path, var) in variables.iter().filter(|(_, var)| var.elem_count() > 0) {
-            self.ensure_state(path, var)?;
-            let average: &Slot = self
-                .parameters
-                .get_mut(*path)
-                .and_then(ParameterState::average_mut)
-                .ok_or_else(|| missing(path))?;
-            average::overwrite(var, None, average)?;
-        }
-        Ok(())
-    }
-
-    /// Exchanges the variables and their moving averages, in place; a second call puts both back to the bit. For measuring
-    /// or saving a network with its averages in the middle of a training with `use_ema`. Without it, nothing happens.
-    ///
-    /// Between the two calls no step must be made.
-    ///
-    /// # Errors
-    /// [`Error::StateMissing`] if a variable was never updated; nothing is changed then.
-    pub fn exchange_averages(&mut self, variables: &[(&str, &Var)]) -> Result<()> {
-        if !self.options.use_ema {
-            return Ok(());
-        }
-        let missing = |path: &str| Error::StateMissing {
-            key: format!("{path}/average"),
-        };
-        for (path, var) in variables {
-            let state = self.parameters.get(*path).ok_or_else(|| missing(path))?;
-            state.check(path, var, self.algorithm.as_ref())?;
-        }
-        for (path, var) in variables.iter().filter(|(_, var)| var.elem_count() > 0) {
-            self.ensure_state(path, var)?;
-            let average = self.parameters.get_mut(*path).and_then(ParameterState::average_mut);
-            average::exchange(var, average.ok_or_else(|| missing(path))?)?;
-        }
-        Ok(())
+    /// Whether a group keeps the parameter as it is.
+    pub(crate) fn is_frozen(&self, path: &str) -> bool {
+        let group = self.selection.group(path);
+        group.is_some_and(|index| self.options.groups[index].frozen)
     }
 }
 

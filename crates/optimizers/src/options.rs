@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::algorithm::Check;
 use crate::error::{Error, Result};
+use crate::groups::{Group, expression};
+use crate::loss_scale::DynamicLossScale;
 use crate::schedules::Schedule;
 
 /// Options of every optimizer, under Keras' names; the defaults are Keras'.
@@ -31,8 +33,15 @@ pub struct Options {
     pub loss_scale_factor: Option<f64>,
     /// How many gradients are averaged into one update.
     pub gradient_accumulation_steps: Option<u64>,
-    /// Parameters whose path contains one of these are not decayed (Keras' `exclude_from_weight_decay`).
+    /// Regular expressions: parameters in whose path one of these is found are not decayed (Keras' method of this name); a plain
+    /// word such as `bias` is one.
     pub exclude_from_weight_decay: Vec<String>,
+    /// Parameters with other rates or decays, or frozen. Of several that match a path, the first counts.
+    pub groups: Vec<Group>,
+    /// Whether to walk up instead of down (PyTorch's `maximize`): gradients change their sign first.
+    pub maximize: bool,
+    /// A loss scale that finds its size, in the place of `loss_scale_factor` (Keras' `LossScaleOptimizer`).
+    pub dynamic_loss_scale: Option<DynamicLossScale>,
     /// Whether NaN and infinity in a gradient are an error (default) or are computed with, as Keras does.
     pub check_finite: bool,
 }
@@ -52,6 +61,9 @@ impl Default for Options {
             loss_scale_factor: None,
             gradient_accumulation_steps: None,
             exclude_from_weight_decay: Vec::new(),
+            groups: Vec::new(),
+            maximize: false,
+            dynamic_loss_scale: None,
             check_finite: true,
         }
     }
@@ -94,6 +106,15 @@ impl Options {
                 &format!("a whole number of at least {least}"),
             )?;
         }
+        for pattern in &self.exclude_from_weight_decay {
+            expression(class, "exclude_from_weight_decay", pattern)?;
+        }
+        self.groups.iter().try_for_each(|group| group.validate(class))?;
+        if let Some(dynamic) = &self.dynamic_loss_scale {
+            dynamic.validate()?;
+            let fixed = "left out where the loss scale is dynamic";
+            check.that(self.loss_scale_factor.is_none(), "loss_scale_factor", "set", fixed)?;
+        }
         let useful = self.use_ema || self.ema_overwrite_frequency.is_none();
         check.that(
             useful,
@@ -101,14 +122,6 @@ impl Options {
             "set",
             "left out unless use_ema is true",
         )
-    }
-
-    pub(crate) fn decay_of(&self, path: &str) -> Option<f64> {
-        let excluded = self
-            .exclude_from_weight_decay
-            .iter()
-            .any(|part| path.contains(part.as_str()));
-        self.weight_decay.filter(|_| !excluded)
     }
 }
 

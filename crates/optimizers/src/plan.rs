@@ -6,6 +6,7 @@
 use candle_core::{Tensor, TensorId};
 use indexmap::{IndexMap, map::Slice};
 
+use crate::algorithm::Sums;
 use crate::error::{Error, Result};
 use crate::fused::{BLOCK, fork};
 use crate::lending::{Weights, storage_address};
@@ -38,6 +39,10 @@ pub(crate) struct Entry {
     pub(crate) weights: Option<Weights>,
     /// Its weight decay.
     pub(crate) decay: f64,
+    /// The group it belongs to.
+    pub(crate) group: Option<usize>,
+    /// What an algorithm that looks at all parameters before a step has seen of this one.
+    pub(crate) sums: Sums,
     /// Whether this step's gradient is finite.
     pub(crate) finite: bool,
     /// The sum of the squares of this step's gradient, if something is clipped by it.
@@ -45,6 +50,14 @@ pub(crate) struct Entry {
     /// This step's gradient, where the given one cannot be read as it lies.
     copy: Option<Tensor>,
     pub(crate) scratch: Scratch,
+}
+
+/// What the options say about a parameter.
+pub(crate) struct About {
+    /// Whether it is updated in place.
+    pub(crate) fused: bool,
+    pub(crate) decay: f64,
+    pub(crate) group: Option<usize>,
 }
 
 impl Entry {
@@ -64,15 +77,15 @@ impl Entry {
 }
 
 impl Plan {
-    /// A plan for parameters that all have a state; `about` tells of each whether it is updated in place, and its decay.
+    /// A plan for parameters that all have a state; `about` tells of each what the options say.
     pub(crate) fn new(
         parameters: &[Parameter<'_>],
         states: &IndexMap<String, ParameterState>,
-        about: impl Fn(&Parameter<'_>) -> (bool, f64),
+        about: impl Fn(&Parameter<'_>) -> About,
     ) -> Result<Self> {
         let mut entries = Vec::with_capacity(parameters.len());
         for (position, parameter) in parameters.iter().enumerate() {
-            let (fused, decay) = about(parameter);
+            let About { fused, decay, group } = about(parameter);
             let elements = parameter.var.elem_count();
             let Some(state) = states.get_index_of(parameter.path) else {
                 continue;
@@ -88,6 +101,8 @@ impl Plan {
                     None
                 },
                 decay,
+                group,
+                sums: Sums::default(),
                 finite: true,
                 sum_of_squares: 0.0,
                 copy: None,

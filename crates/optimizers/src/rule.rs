@@ -61,6 +61,7 @@ pub(crate) enum Gradient<'a> {
 
 /// A parameter during a step: its weights, gradient and state.
 pub struct Target<'a> {
+    pub(crate) path: &'a str,
     pub(crate) var: &'a Var,
     /// The elements of `var`, where they are updated in place.
     pub(crate) weights: Option<&'a Weights>,
@@ -71,6 +72,11 @@ pub struct Target<'a> {
 }
 
 impl Target<'_> {
+    /// The path of the parameter.
+    pub fn path(&self) -> &str {
+        self.path
+    }
+
     /// The shape of the parameter.
     pub fn shape(&self) -> &[usize] {
         self.var.dims()

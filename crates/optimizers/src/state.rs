@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor, Var};
 use indexmap::IndexMap;
 
-use crate::algorithm::{Algorithm, SlotSpec};
+use crate::algorithm::{Algorithm, Initial, SlotSpec};
 use crate::error::{Error, Result};
 use crate::nearest::nearest;
 use crate::optimizer::Optimizer;
@@ -14,6 +14,9 @@ use crate::slot::Slot;
 
 /// The entry that counts the calls of `apply`.
 const ITERATIONS: &str = "iterations";
+/// The entries of a dynamic loss scale.
+const STEP_COUNTER: &str = "step_counter";
+const DYNAMIC_SCALE: &str = "dynamic_scale";
 const AVERAGE: &str = "average";
 const ACCUMULATED: &str = "gradient_accumulator";
 
@@ -33,9 +36,9 @@ pub(crate) struct ParameterState {
 /// The shape of an example parameter, and the tensors that are kept for it.
 type Kind = (Vec<usize>, Vec<SlotSpec>);
 
-/// The tensors kept for a parameter of this shape.
-fn specification(algorithm: &dyn Algorithm, options: &Options, shape: &[usize]) -> Vec<SlotSpec> {
-    let mut slots = algorithm.slots(shape);
+/// The tensors kept for this parameter.
+fn specification(algorithm: &dyn Algorithm, options: &Options, path: &str, shape: &[usize]) -> Vec<SlotSpec> {
+    let mut slots = algorithm.slots_of(path, shape);
     if options.gradient_accumulation_steps.is_some() {
         slots.push(SlotSpec::zeros(ACCUMULATED, shape));
     }
@@ -46,14 +49,26 @@ fn specification(algorithm: &dyn Algorithm, options: &Options, shape: &[usize]) 
 }
 
 impl ParameterState {
-    pub(crate) fn new(algorithm: &dyn Algorithm, options: &Options, var: &Var, fused: bool) -> Result<Self> {
-        let specification = specification(algorithm, options, var.dims());
+    pub(crate) fn new(
+        algorithm: &dyn Algorithm,
+        options: &Options,
+        path: &str,
+        var: &Var,
+        fused: bool,
+        learning_rate: f64,
+    ) -> Result<Self> {
+        let specification = specification(algorithm, options, path, var.dims());
+        let filled = |value, slot: &SlotSpec| Slot::filled(value, &slot.shape, var.dtype(), var.device(), fused);
         let slots = specification
             .iter()
-            .map(|slot| Slot::filled(slot.initial, &slot.shape, var.dtype(), var.device(), fused))
+            .map(|slot| match slot.initial {
+                Initial::Constant(value) => filled(value, slot),
+                Initial::LearningRate => filled(learning_rate, slot),
+                Initial::Weight => Slot::from_tensor(&var.as_tensor().detach(), var.device(), fused),
+            })
             .collect::<candle_core::Result<_>>()?;
         Ok(Self {
-            own: algorithm.slots(var.dims()).len(),
+            own: algorithm.slots_of(path, var.dims()).len(),
             names: specification.iter().map(|slot| slot.name).collect(),
             shapes: specification.into_iter().map(|slot| slot.shape).collect(),
             slots,
@@ -72,7 +87,7 @@ impl ParameterState {
                 found: self.dtype.as_str().to_owned(),
             });
         }
-        let own = algorithm.slots(var.dims());
+        let own = algorithm.slots_of(path, var.dims());
         let expected = own
             .iter()
             .map(|slot| slot.shape.as_slice())
@@ -138,6 +153,12 @@ impl ParameterState {
         self.named_mut(AVERAGE)
     }
 
+    /// The weights to evaluate with: the moving average if there is one, else what the algorithm keeps.
+    pub(crate) fn evaluation_mut(&mut self, algorithm: &dyn Algorithm) -> Option<&mut Slot> {
+        let moving = self.names.contains(&AVERAGE).then_some(AVERAGE);
+        self.named_mut(moving.or(algorithm.average_slot())?)
+    }
+
     /// Adds `gradient * scale` to the accumulated gradient.
     pub(crate) fn accumulate(&mut self, gradient: &Tensor, scale: f64, fused: bool) -> Result<()> {
         match self.named_mut(ACCUMULATED) {
@@ -168,6 +189,9 @@ impl Optimizer {
     /// # Errors
     /// [`Error::ShapeMismatch`] or [`Error::DTypeMismatch`] if there is a state under the path that does not fit.
     pub fn build_state(&mut self, variables: &[(&str, &Var)]) -> Result<()> {
+        if !self.parts.is_empty() {
+            return self.for_each_part(variables, |part, variables| part.build_state(variables));
+        }
         for (path, var) in variables {
             if let Some(state) = self.parameters.get(*path) {
                 state.check(path, var, self.algorithm.as_ref())?;
@@ -187,6 +211,12 @@ impl Optimizer {
     pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
         let count = i64::try_from(self.applied).unwrap_or(i64::MAX);
         let mut state = vec![(ITERATIONS.to_owned(), Tensor::new(count, &Device::Cpu)?)];
+        if let Some(dynamic) = &self.loss_scale {
+            let counter = i64::try_from(dynamic.counter).unwrap_or(i64::MAX);
+            state.push((STEP_COUNTER.to_owned(), Tensor::new(counter, &Device::Cpu)?));
+            state.push((DYNAMIC_SCALE.to_owned(), Tensor::new(dynamic.scale, &Device::Cpu)?));
+        }
+        state.extend(self.state_of_parts()?);
         for ((name, _), value) in self.algorithm.scalars().into_iter().zip(&self.scalars) {
             state.push((name.to_owned(), Tensor::new(*value, &Device::Cpu)?));
         }
@@ -207,6 +237,16 @@ impl Optimizer {
     /// # Errors
     /// [`Error::StateMissing`], [`Error::StateUnexpected`] or [`Error::StateInvalid`]; nothing is changed then.
     pub fn load_state<S: AsRef<str>>(&mut self, state: &[(S, Tensor)]) -> Result<()> {
+        if self.parts.is_empty() {
+            return self.load_own_state(state);
+        }
+        let (parts, own) = self.parts_with_state(state)?;
+        self.load_own_state(&own)?;
+        self.parts = parts;
+        Ok(())
+    }
+
+    fn load_own_state<S: AsRef<str>>(&mut self, state: &[(S, Tensor)]) -> Result<()> {
         let mut entries: BTreeMap<&str, &Tensor> = BTreeMap::new();
         let mut order: Vec<&str> = Vec::new();
         for (key, tensor) in state {
@@ -220,20 +260,25 @@ impl Optimizer {
                 .remove(key)
                 .ok_or_else(|| Error::StateMissing { key: key.to_owned() })
         };
-
-        let count = take(ITERATIONS)?;
-        let count = match (count.dtype(), count.dims()) {
-            (DType::I64, []) => u64::try_from(count.to_scalar::<i64>()?).ok(),
-            _ => None,
+        let count = counter(ITERATIONS, take(ITERATIONS)?)?;
+        let loss_scale = match self.loss_scale {
+            None => None,
+            Some(present) => {
+                let scale = number(DYNAMIC_SCALE, take(DYNAMIC_SCALE)?)?;
+                if !(scale > 0.0 && scale.is_finite()) {
+                    return Err(invalid(DYNAMIC_SCALE, "a finite number above 0", &scale.to_string()));
+                }
+                let counter = counter(STEP_COUNTER, take(STEP_COUNTER)?)?;
+                Some(crate::loss_scale::LossScale {
+                    scale,
+                    counter,
+                    ..present
+                })
+            }
         };
-        let count = count.ok_or_else(|| invalid(ITERATIONS, "an i64 scalar that is 0 or larger", "something else"))?;
         let mut scalars = Vec::new();
         for (name, _) in self.algorithm.scalars() {
-            let value = take(name)?;
-            if value.dtype() != DType::F64 || !value.dims().is_empty() {
-                return Err(invalid(name, "an f64 scalar", &describe(value)));
-            }
-            scalars.push(value.to_scalar::<f64>()?);
+            scalars.push(number(name, take(name)?)?);
         }
         let parameters = if self.parameters.is_empty() {
             self.parse(&mut entries, &order)?
@@ -244,6 +289,7 @@ impl Optimizer {
             return Err(self.unexpected(key));
         }
         self.applied = count;
+        self.loss_scale = loss_scale;
         self.scalars = scalars;
         self.parameters = parameters;
         Ok(())
@@ -277,14 +323,13 @@ impl Optimizer {
 
     /// State for parameters known by the names of the entries only; shapes are checked again at the first step.
     fn parse(&self, entries: &mut BTreeMap<&str, &Tensor>, order: &[&str]) -> Result<IndexMap<String, ParameterState>> {
-        // An algorithm may keep other tensors for vectors than for matrices (Adafactor does).
-        let kinds = self.kinds();
         let names = |(_, slots): &Kind| slots.iter().map(|slot| slot.name).collect::<Vec<_>>();
         let mut parameters = IndexMap::new();
         for key in order {
             let Some((path, last)) = key.rsplit_once('/').filter(|_| entries.contains_key(key)) else {
                 continue;
             };
+            let kinds = self.kinds(path);
             let given = |name: &&str| entries.contains_key(format!("{path}/{name}").as_str());
             let complete = |kind: &&Kind| !kind.1.is_empty() && names(kind).iter().all(given);
             let Some((shape, slots)) = kinds.iter().find(complete) else {
@@ -345,17 +390,21 @@ impl Optimizer {
         Ok(parameters)
     }
 
-    /// What may be kept for a parameter: an algorithm may treat vectors and matrices differently (Adafactor does).
-    fn kinds(&self) -> [Kind; 2] {
-        [vec![1], vec![1, 1]].map(|shape| {
-            let slots = specification(self.algorithm.as_ref(), &self.options, &shape);
-            (shape, slots)
-        })
+    /// What may be kept for a parameter, the longest list first: an algorithm may treat vectors and matrices differently
+    /// (Adafactor and Muon do). The lengths of the axes differ, so that a slot of the parameter's shape is known as such.
+    fn kinds(&self, path: &str) -> Vec<Kind> {
+        let shapes: [&[usize]; 2] = [&[2], &[2, 3]];
+        let mut kinds = shapes.map(|shape| {
+            let slots = specification(self.algorithm.as_ref(), &self.options, path, shape);
+            (shape.to_vec(), slots)
+        });
+        kinds.sort_by_key(|(_, slots)| std::cmp::Reverse(slots.len()));
+        kinds.into()
     }
 
     fn unexpected(&self, key: &str) -> Error {
         let scalars = self.algorithm.scalars();
-        let kinds = self.kinds();
+        let kinds = self.kinds(key.rsplit_once('/').map_or("", |(path, _)| path));
         let slots = kinds.iter().flat_map(|(_, slots)| slots);
         let known: Vec<String> = match key.rsplit_once('/') {
             Some((path, _)) => slots.map(|slot| format!("{path}/{}", slot.name)).collect(),
@@ -372,6 +421,23 @@ impl Optimizer {
             suggestion: nearest(key, known.iter().map(String::as_str)),
         }
     }
+}
+
+/// A counter of steps.
+fn counter(key: &str, tensor: &Tensor) -> Result<u64> {
+    let count = match (tensor.dtype(), tensor.dims()) {
+        (DType::I64, []) => u64::try_from(tensor.to_scalar::<i64>()?).ok(),
+        _ => None,
+    };
+    count.ok_or_else(|| invalid(key, "an i64 scalar that is 0 or larger", "something else"))
+}
+
+/// A number of the whole optimizer.
+fn number(key: &str, tensor: &Tensor) -> Result<f64> {
+    if tensor.dtype() != DType::F64 || !tensor.dims().is_empty() {
+        return Err(invalid(key, "an f64 scalar", &describe(tensor)));
+    }
+    Ok(tensor.to_scalar::<f64>()?)
 }
 
 fn describe(tensor: &Tensor) -> String {

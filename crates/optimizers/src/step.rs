@@ -1,13 +1,16 @@
 //! The step: checks, accumulation, clipping, decay, update, averaging, in Keras' order.
 
-use crate::algorithm::Step;
+use candle_core::Var;
+
+use crate::algorithm::{Decay, Step, Sums};
 use crate::average;
 use crate::clipping::{self, Clip};
 use crate::error::{Error, Result};
 use crate::optimizer::{Optimizer, Parameter};
-use crate::plan::Plan;
+use crate::plan::{About, Entry, Plan};
 use crate::rule::{Gradient, Preparation, Target};
 use crate::schedules::Schedule;
+use crate::state::ParameterState;
 
 impl Optimizer {
     /// The plan of the last step if it serves again, else a new one; with it everything about the variables is checked, and they have
@@ -25,23 +28,32 @@ impl Optimizer {
         }
         for parameter in parameters {
             parameter.check()?;
-            if let Some(state) = self.parameters.get(parameter.path) {
-                state.check(parameter.path, parameter.var, self.algorithm.as_ref())?;
-            }
+            self.check_state(parameter.path, parameter.var)?;
         }
         for parameter in parameters {
             self.ensure_state(parameter.path, parameter.var)?;
         }
         Plan::new(parameters, &self.parameters, |parameter| {
-            let decay = self.options.decay_of(parameter.path).unwrap_or(0.0);
-            (self.is_fused(parameter.var), decay)
+            let group = self.selection.group(parameter.path);
+            About {
+                fused: self.is_fused(parameter.var),
+                decay: self.decay_of(parameter.path, parameter.var.dims(), group),
+                group,
+            }
         })
     }
 
+    /// Whether the state under a path belongs to this variable, or one can be made for it.
+    pub(crate) fn check_state(&self, path: &str, var: &Var) -> Result<()> {
+        match self.parameters.get(path) {
+            Some(state) => state.check(path, var, self.algorithm.as_ref()),
+            None => self.algorithm.accept(path, var.dims()),
+        }
+    }
+
     /// Looks at all gradients before anything is changed: whether they are finite, and how long, if they are clipped by that.
-    pub(crate) fn examine(&mut self, plan: &mut Plan, parameters: &[Parameter<'_>]) -> Result<()> {
+    pub(crate) fn examine(&mut self, plan: &mut Plan, parameters: &[Parameter<'_>], check: bool) -> Result<()> {
         let norms = self.options.gradient_accumulation_steps.is_none() && Clip::of(&self.options).needs_norms();
-        let check = self.options.check_finite;
         if !norms && !check {
             return Ok(());
         }
@@ -67,8 +79,13 @@ impl Optimizer {
     }
 
     /// The step itself, with gradients that were examined.
-    pub(crate) fn step(&mut self, plan: &mut Plan, parameters: &[Parameter<'_>], learning_rate: f64) -> Result<()> {
-        let mut scale = 1.0 / self.options.loss_scale_factor.unwrap_or(1.0);
+    pub(crate) fn step(
+        &mut self,
+        plan: &mut Plan,
+        parameters: &[Parameter<'_>],
+        learning_rate: f64,
+        mut scale: f64,
+    ) -> Result<()> {
         let clip = Clip::of(&self.options);
         let mut due = true;
         if let Some(steps) = self.options.gradient_accumulation_steps {
@@ -84,17 +101,11 @@ impl Optimizer {
                 })?;
             }
         }
-        let t = (self.iterations() + 1) as f64;
-        if due {
-            self.algorithm.advance(t, &mut self.scalars);
+        if self.options.maximize {
+            scale = -scale;
         }
+        let t = (self.iterations() + 1) as f64;
         let averaging = self.averaging();
-        let step = Step {
-            learning_rate,
-            scheduled: !matches!(self.options.learning_rate, Schedule::Constant(_)),
-            t,
-            scalars: &self.scalars,
-        };
         let mut common = Preparation {
             scale,
             ..Preparation::NONE
@@ -102,37 +113,65 @@ impl Optimizer {
         match clip {
             Clip::GlobalNorm(limit) => {
                 let sum: f64 = plan.entries.iter().map(|entry| entry.sum_of_squares).sum();
-                common.scale *= clipping::factor(sum.sqrt() * scale, limit);
+                common.scale *= clipping::factor(sum.sqrt() * scale.abs(), limit);
             }
             Clip::Value(limit) => common.limit = limit,
             Clip::Norm(_) | Clip::None => {}
         }
+        let scheduled = |schedule: &Schedule| !matches!(schedule, Schedule::Constant(_));
+        let groups = self.options.groups.iter().enumerate();
+        let groups = groups.map(|(index, group)| {
+            let schedule = group.learning_rate.as_ref().unwrap_or(&self.options.learning_rate);
+            (self.rate_of(Some(index), learning_rate), scheduled(schedule))
+        });
+        let numbers = Numbers {
+            parameters,
+            groups: groups.collect(),
+            learning_rate,
+            scheduled: scheduled(&self.options.learning_rate),
+            t,
+            norm: if let Clip::Norm(limit) = clip {
+                Some((limit, scale.abs()))
+            } else {
+                None
+            },
+            common,
+            decoupled: self.algorithm.decay() == Decay::Decoupled,
+        };
         let algorithm = self.algorithm.as_ref();
+        let mut sums = Sums::default();
+        if due && algorithm.observes() {
+            let scalars = &self.scalars;
+            plan.for_each(&mut self.parameters, |entry, state| {
+                let mut sums = Sums::default();
+                if entry.elements > 0 {
+                    numbers.visit(scalars, entry, state, |step, target| {
+                        target.preparation.decay = 0.0;
+                        algorithm.observe(step, target, &mut sums)
+                    })?;
+                }
+                entry.sums = sums;
+                Ok(())
+            })?;
+            // Added in the order of the states, whoever was done first.
+            for entry in &plan.entries {
+                sums.iter_mut().zip(entry.sums).for_each(|(sum, share)| *sum += share);
+            }
+        }
+        if due {
+            algorithm.advance(t, learning_rate, &sums, &mut self.scalars);
+        }
+        let scalars = &self.scalars;
         plan.for_each(&mut self.parameters, |entry, state| {
             // candle refuses to write to a tensor without elements.
             if entry.elements == 0 {
                 return Ok(());
             }
-            let var = parameters[entry.position].var;
             if due {
-                let mut preparation = common;
-                preparation.decay = entry.decay * learning_rate;
-                if let Clip::Norm(limit) = clip {
-                    preparation.scale *= clipping::factor(entry.sum_of_squares.sqrt() * scale, limit);
-                }
-                let (gradient, weights, scratch) = entry.parts(parameters);
-                let (slots, accumulated) = state.parts();
-                let mut target = Target {
-                    var,
-                    weights,
-                    gradient: accumulated.map_or(Gradient::Given(gradient), Gradient::Accumulated),
-                    slots,
-                    scratch,
-                    preparation,
-                };
-                algorithm.update(&step, &mut target)?;
+                numbers.visit(scalars, entry, state, |step, target| algorithm.update(step, target))?;
                 state.clear_accumulated()?;
             }
+            let var = parameters[entry.position].var;
             if let Some((Averaging { momentum, overwrite }, average)) = averaging.zip(state.average_mut()) {
                 average::follow(var, average, momentum)?;
                 if overwrite {
@@ -157,6 +196,63 @@ impl Optimizer {
                 None => false,
             },
         })
+    }
+}
+
+/// What is the same for all parameters in one step.
+struct Numbers<'a, 'p> {
+    parameters: &'a [Parameter<'p>],
+    /// The rate of each group, and whether it comes from a schedule.
+    groups: Vec<(f64, bool)>,
+    learning_rate: f64,
+    scheduled: bool,
+    t: f64,
+    /// The largest norm of a gradient, and what its norm is multiplied by before.
+    norm: Option<(f64, f64)>,
+    common: Preparation,
+    decoupled: bool,
+}
+
+impl<'p> Numbers<'_, 'p> {
+    /// Calls a function with a parameter, its state and the numbers that hold for it.
+    fn visit(
+        &self,
+        scalars: &[f64],
+        entry: &mut Entry,
+        state: &mut ParameterState,
+        function: impl FnOnce(&Step<'_>, &mut Target<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Parameter { path, var, .. } = self.parameters[entry.position];
+        let own = (self.learning_rate, self.scheduled);
+        let (learning_rate, scheduled) = entry.group.map_or(own, |group| self.groups[group]);
+        let step = Step {
+            learning_rate,
+            scheduled,
+            weight_decay: if self.decoupled { 0.0 } else { entry.decay },
+            t: self.t,
+            scalars,
+        };
+        let mut preparation = self.common;
+        preparation.decay = if self.decoupled {
+            entry.decay * learning_rate
+        } else {
+            0.0
+        };
+        if let Some((limit, scale)) = self.norm {
+            preparation.scale *= clipping::factor(entry.sum_of_squares.sqrt() * scale, limit);
+        }
+        let (gradient, weights, scratch) = entry.parts(self.parameters);
+        let (slots, accumulated) = state.parts();
+        let mut target = Target {
+            path,
+            var,
+            weights,
+            gradient: accumulated.map_or(Gradient::Given(gradient), Gradient::Accumulated),
+            slots,
+            scratch,
+            preparation,
+        };
+        function(&step, &mut target)
     }
 }
 

@@ -9,7 +9,10 @@ use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target};
 /// Adadelta (Keras `Adadelta`).
 ///
 /// `a <- rho a + (1 - rho) g^2`, `delta = -sqrt(d + epsilon) / sqrt(a + epsilon) g`, `d <- rho d + (1 - rho) delta^2`,
-/// `w <- w + eta delta`. State: 8 bytes a parameter in `f32`. The paper has `eta = 1`; Keras' default is 0.001.
+/// `w <- w + eta delta`. The paper has `eta = 1`.
+///
+/// Defaults: `learning_rate` 0.001, `rho` 0.95, `epsilon` 1e-7. State: 8 bytes a parameter in `f32`. Paper: Zeiler, *ADADELTA: An
+/// Adaptive Learning Rate Method*, 2012.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Adadelta {

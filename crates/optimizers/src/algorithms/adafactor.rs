@@ -16,7 +16,10 @@ use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target, Term};
 /// `v_ij = r_i c_j / mean(r)`; for a vector all of `v`. With `beta_2 = 1 - t^beta_2_decay`:
 /// `u = g / sqrt(v)`, `u <- u / max(1, rms(u) / clip_threshold)`,
 /// `w <- w - max(epsilon_2, rms(w)) min(eta, 1 / sqrt(t)) u`. More than two axes: the last two are factored.
-/// State in `f32`: `4 (n + m)` bytes for `n x m` parameters.
+///
+/// Defaults: `learning_rate` 0.001, `beta_2_decay` -0.8, `epsilon_1` 1e-30, `epsilon_2` 1e-3, `clip_threshold` 1, `relative_step` true.
+/// State in `f32`: `4 (n + m)` bytes for `n x m` parameters. Paper: Shazeer and Stern, *Adafactor: Adaptive Learning Rates with
+/// Sublinear Memory Cost*, 2018.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Adafactor {

@@ -8,8 +8,10 @@ use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target};
 
 /// Adagrad (Keras `Adagrad`).
 ///
-/// `a <- a + g^2`, `w <- w - eta g / sqrt(a + epsilon)`, where `a` starts at `initial_accumulator_value`. State: 4 bytes a
-/// parameter in `f32`.
+/// `a <- a + g^2`, `w <- w - eta g / sqrt(a + epsilon)`, where `a` starts at `initial_accumulator_value`.
+///
+/// Defaults: `learning_rate` 0.001, `initial_accumulator_value` 0.1, `epsilon` 1e-7. State: 4 bytes a parameter in `f32`. Paper: Duchi,
+/// Hazan and Singer, *Adaptive Subgradient Methods for Online Learning and Stochastic Optimization*, 2011.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Adagrad {
@@ -48,11 +50,7 @@ impl Algorithm for Adagrad {
     }
 
     fn slots(&self, shape: &[usize]) -> Vec<SlotSpec> {
-        vec![SlotSpec {
-            name: "accumulator",
-            shape: shape.to_vec(),
-            initial: self.initial_accumulator_value,
-        }]
+        vec![SlotSpec::new("accumulator", shape, self.initial_accumulator_value)]
     }
 
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {

@@ -10,7 +10,11 @@ use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target};
 ///
 /// `m <- m + (g - m)(1 - beta_1)`, `v <- v + (g^2 - v)(1 - beta_2)`,
 /// `w <- w - alpha m / (sqrt(v) + epsilon)` with `alpha = eta sqrt(1 - beta_2^t) / (1 - beta_1^t)`; AMSGrad divides by the
-/// largest `v` so far. State: 8 bytes a parameter in `f32` (AMSGrad 12).
+/// largest `v` so far.
+///
+/// Defaults: `learning_rate` 0.001, `beta_1` 0.9, `beta_2` 0.999, `epsilon` 1e-7, `amsgrad` false. State: 8 bytes a parameter in `f32`
+/// (AMSGrad 12). Papers: Kingma and Ba, *Adam: A Method for Stochastic Optimization*, 2015; Reddi, Kale and Kumar, *On the
+/// Convergence of Adam and Beyond*, 2018.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Adam {
@@ -80,7 +84,8 @@ impl Algorithm for Adam {
 
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
         let rule = Moments {
-            alpha: step.learning_rate * (1.0 - self.beta_2.powf(step.t)).sqrt() / (1.0 - self.beta_1.powf(step.t)),
+            alpha: step.learning_rate * target.bias_correction(self.beta_2, step.t).sqrt()
+                / target.bias_correction(self.beta_1, step.t),
             keep_1: 1.0 - self.beta_1,
             keep_2: 1.0 - self.beta_2,
             epsilon: self.epsilon,

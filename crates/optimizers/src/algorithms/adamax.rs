@@ -9,7 +9,9 @@ use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target};
 /// Adamax (Keras `Adamax`).
 ///
 /// `m <- m + (g - m)(1 - beta_1)`, `u <- max(beta_2 u, |g|)`, `w <- w - eta / (1 - beta_1^t) m / (u + epsilon)`.
-/// State: 8 bytes a parameter in `f32`.
+///
+/// Defaults: `learning_rate` 0.001, `beta_1` 0.9, `beta_2` 0.999, `epsilon` 1e-7. State: 8 bytes a parameter in `f32`. Paper: Kingma and
+/// Ba, *Adam: A Method for Stochastic Optimization*, 2015, section 7.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Adamax {
@@ -59,7 +61,7 @@ impl Algorithm for Adamax {
 
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
         target.elementwise(Largest {
-            alpha: step.learning_rate / (1.0 - self.beta_1.powf(step.t)),
+            alpha: step.learning_rate / target.bias_correction(self.beta_1, step.t),
             keep_1: 1.0 - self.beta_1,
             beta_2: self.beta_2,
             epsilon: self.epsilon,

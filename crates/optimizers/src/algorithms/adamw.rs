@@ -8,7 +8,10 @@ use crate::{Algorithm, Result, SlotSpec, Step, Target};
 
 /// AdamW (Keras `AdamW`): [`Adam`] with a weight decay of 0.004 by default.
 ///
-/// `w <- w - eta lambda w` before Adam's update. State: 8 bytes a parameter in `f32`.
+/// `w <- w - eta lambda w` before Adam's update.
+///
+/// Defaults: `learning_rate` 0.001, `weight_decay` 0.004, `beta_1` 0.9, `beta_2` 0.999, `epsilon` 1e-7, `amsgrad` false. State: 8 bytes a
+/// parameter in `f32` (AMSGrad 12). Paper: Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, 2019.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AdamW {

@@ -10,7 +10,9 @@ use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target};
 ///
 /// With `p = -learning_rate_power`, `g' = g + 2 shrinkage w`, `n' = n + g^2`:
 /// `z <- z + g' - (n'^p - n^p) / eta w`, `w <- (clip(z, -l1, l1) - z) / (n'^p / eta + 2 (l2 + beta / (2 eta)))`.
-/// State: 8 bytes a parameter in `f32`.
+///
+/// Defaults: `learning_rate` 0.001, `learning_rate_power` -0.5, `initial_accumulator_value` 0.1, all strengths and `beta` 0. State: 8
+/// bytes a parameter in `f32`. Paper: McMahan et al., *Ad Click Prediction: a View from the Trenches*, 2013.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ftrl {
@@ -67,13 +69,8 @@ impl Algorithm for Ftrl {
     }
 
     fn slots(&self, shape: &[usize]) -> Vec<SlotSpec> {
-        let initial = self.initial_accumulator_value;
         vec![
-            SlotSpec {
-                name: "accumulator",
-                shape: shape.to_vec(),
-                initial,
-            },
+            SlotSpec::new("accumulator", shape, self.initial_accumulator_value),
             SlotSpec::zeros("linear", shape),
         ]
     }

@@ -9,7 +9,10 @@ use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target, Term};
 /// LAMB (Keras `Lamb`).
 ///
 /// `m`, `v` as in Adam, `r = m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + epsilon)`,
-/// `w <- w - eta |w| / |r| r`, with the ratio 1 where either norm is 0. State: 8 bytes a parameter in `f32`.
+/// `w <- w - eta |w| / |r| r`, with the ratio 1 where either norm is 0.
+///
+/// Defaults: `learning_rate` 0.001, `beta_1` 0.9, `beta_2` 0.999, `epsilon` 1e-7. State: 8 bytes a parameter in `f32`. Paper: You et al.,
+/// *Large Batch Optimization for Deep Learning: Training BERT in 76 minutes*, 2020.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Lamb {
@@ -104,8 +107,8 @@ impl Algorithm for Lamb {
 
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
         let direction = Direction {
-            correction_1: 1.0 / (1.0 - self.beta_1.powf(step.t)),
-            correction_2: 1.0 / (1.0 - self.beta_2.powf(step.t)),
+            correction_1: 1.0 / target.bias_correction(self.beta_1, step.t),
+            correction_2: 1.0 / target.bias_correction(self.beta_2, step.t),
             epsilon: self.epsilon,
         };
         target.elementwise(Moments {

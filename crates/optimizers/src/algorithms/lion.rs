@@ -8,8 +8,10 @@ use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target};
 
 /// Lion (Keras `Lion`).
 ///
-/// `w <- w - eta sign(beta_1 m + (1 - beta_1) g)`, then `m <- beta_2 m + (1 - beta_2) g`; `sign(0) = 0`. State: 4 bytes a
-/// parameter in `f32`.
+/// `w <- w - eta sign(beta_1 m + (1 - beta_1) g)`, then `m <- beta_2 m + (1 - beta_2) g`; `sign(0) = 0`.
+///
+/// Defaults: `learning_rate` 0.001, `beta_1` 0.9, `beta_2` 0.99. State: 4 bytes a parameter in `f32`. Paper: Chen et al., *Symbolic
+/// Discovery of Optimization Algorithms*, 2023.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Lion {
@@ -55,12 +57,14 @@ impl Algorithm for Lion {
     }
 
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
+        // Where two shares cancel, the last bit decides about the sign.
+        let (beta_1, beta_2) = (target.rounded(self.beta_1), target.rounded(self.beta_2));
         target.elementwise(Sign {
             rate: step.learning_rate,
-            beta_1: self.beta_1,
-            rest_1: 1.0 - self.beta_1,
-            beta_2: self.beta_2,
-            rest_2: 1.0 - self.beta_2,
+            beta_1,
+            rest_1: 1.0 - beta_1,
+            beta_2,
+            rest_2: 1.0 - beta_2,
         })
     }
 

@@ -21,14 +21,14 @@ pub(crate) struct Entry {
 
 /// `module, Type, "name", default, DESCRIPTION;` a line.
 macro_rules! list {
-    ($($module:ident :: $type:ident, $name:literal, $default:ident, $description:ident;)*) => {
+    ($($module:ident :: $type:ident, $name:literal, $default:ident, $($description:ident)::+;)*) => {
         /// All optimizers; what follows a line with the same class is a named preset of it.
         pub(crate) static ENTRIES: &[Entry] = &[$(
             Entry {
                 name: $name,
                 default: || Box::new($module::$type::$default()),
                 parse: |map| Ok(Box::new(serde_json::from_value::<$module::$type>(Value::Object(map))?)),
-                description: &$module::$description,
+                description: &$module::$($description)::+,
             },
         )*];
     };
@@ -54,12 +54,19 @@ mod adagrad;
 mod adam;
 mod adamax;
 mod adamw;
+mod adopt;
 mod ftrl;
 mod lamb;
 mod lion;
+mod muon;
 mod nadam;
+mod prodigy;
 mod rmsprop;
+mod schedule_free_adamw;
+mod schedule_free_sgd;
 mod sgd;
+mod soap;
+mod torch;
 
 pub use adadelta::Adadelta;
 pub use adafactor::Adafactor;
@@ -67,12 +74,22 @@ pub use adagrad::Adagrad;
 pub use adam::Adam;
 pub use adamax::Adamax;
 pub use adamw::AdamW;
+pub use adopt::Adopt;
 pub use ftrl::Ftrl;
 pub use lamb::Lamb;
 pub use lion::Lion;
+pub use muon::Muon;
 pub use nadam::Nadam;
+pub use prodigy::Prodigy;
 pub use rmsprop::RmsProp;
+pub use schedule_free_adamw::ScheduleFreeAdamW;
+pub use schedule_free_sgd::ScheduleFreeSgd;
 pub use sgd::Sgd;
+pub use soap::Soap;
+pub use torch::{
+    AdjustLr, Asgd, RAdam, Rprop, TorchAdadelta, TorchAdafactor, TorchAdagrad, TorchAdam, TorchAdamW, TorchAdamax,
+    TorchMuon, TorchNadam, TorchRmsProp, TorchSgd,
+};
 
 list! {
     sgd::Sgd, "sgd", default, DESCRIPTION;
@@ -88,4 +105,23 @@ list! {
     lion::Lion, "lion", default, DESCRIPTION;
     lamb::Lamb, "lamb", default, DESCRIPTION;
     ftrl::Ftrl, "ftrl", default, DESCRIPTION;
+    muon::Muon, "muon", default, DESCRIPTION;
+    schedule_free_adamw::ScheduleFreeAdamW, "schedule_free_adamw", default, DESCRIPTION;
+    schedule_free_sgd::ScheduleFreeSgd, "schedule_free_sgd", default, DESCRIPTION;
+    prodigy::Prodigy, "prodigy", default, DESCRIPTION;
+    soap::Soap, "soap", default, DESCRIPTION;
+    adopt::Adopt, "adopt", default, DESCRIPTION;
+    torch::RAdam, "radam", default, descriptions::RADAM;
+    torch::Asgd, "asgd", default, descriptions::ASGD;
+    torch::Rprop, "rprop", default, descriptions::RPROP;
+    torch::TorchSgd, "torch_sgd", default, descriptions::SGD;
+    torch::TorchRmsProp, "torch_rmsprop", default, descriptions::RMSPROP;
+    torch::TorchAdam, "torch_adam", default, descriptions::ADAM;
+    torch::TorchAdamW, "torch_adamw", default, descriptions::ADAMW;
+    torch::TorchAdamax, "torch_adamax", default, descriptions::ADAMAX;
+    torch::TorchAdagrad, "torch_adagrad", default, descriptions::ADAGRAD;
+    torch::TorchAdadelta, "torch_adadelta", default, descriptions::ADADELTA;
+    torch::TorchAdafactor, "torch_adafactor", default, descriptions::ADAFACTOR;
+    torch::TorchNadam, "torch_nadam", default, descriptions::NADAM;
+    torch::TorchMuon, "torch_muon", default, descriptions::MUON;
 }

@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::adam;
 use crate::catalogue::{Description, Family, Paper};
-use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target};
+use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Sums, Target};
 
 /// Nadam (Keras `Nadam`).
 ///
 /// `u_t = beta_1 (1 - 0.96^t / 2)`, `m` and `v` as in Adam,
 /// `m_hat = u_{t+1} m / (1 - u_1 ... u_{t+1}) + (1 - u_t) g / (1 - u_1 ... u_t)`, `v_hat = v / (1 - beta_2^t)`,
-/// `w <- w - eta m_hat / (sqrt(v_hat) + epsilon)`. State: 8 bytes a parameter in `f32`, and the running product of the `u`.
+/// `w <- w - eta m_hat / (sqrt(v_hat) + epsilon)`.
+///
+/// Defaults: `learning_rate` 0.001, `beta_1` 0.9, `beta_2` 0.999, `epsilon` 1e-7. State: 8 bytes a parameter in `f32`, and the running
+/// product of the `u`. Paper: Dozat, *Incorporating Nesterov Momentum into Adam*, 2016.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Nadam {
@@ -33,9 +36,10 @@ impl Default for Nadam {
 }
 
 impl Nadam {
-    /// The momentum of step `t`: from half of `beta_1` towards all of it.
+    /// The momentum of step `t`, from half of `beta_1` towards all of it; in single precision, as Keras keeps the product of
+    /// them.
     fn u(&self, t: f64) -> f64 {
-        self.beta_1 * (1.0 - 0.5 * 0.96_f64.powf(t))
+        f64::from(self.beta_1 as f32 * (1.0 - 0.5 * 0.96_f32.powf(t as f32)))
     }
 }
 
@@ -74,19 +78,20 @@ impl Algorithm for Nadam {
         vec![("u_product", 1.0)]
     }
 
-    fn advance(&self, t: f64, scalars: &mut [f64]) {
-        scalars[0] *= self.u(t);
+    fn advance(&self, t: f64, _: f64, _: &Sums, scalars: &mut [f64]) {
+        scalars[0] = f64::from((scalars[0] * self.u(t)) as f32);
     }
 
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
         let (product, next) = (step.scalars[0], self.u(step.t + 1.0));
+        let (beta_1, beta_2) = (target.rounded(self.beta_1), target.rounded(self.beta_2));
         target.elementwise(LookAhead {
             rate: step.learning_rate,
-            keep_1: 1.0 - self.beta_1,
-            keep_2: 1.0 - self.beta_2,
+            keep_1: 1.0 - beta_1,
+            keep_2: 1.0 - beta_2,
             from_momentum: next / (1.0 - product * next),
             from_gradient: (1.0 - self.u(step.t)) / (1.0 - product),
-            correction: 1.0 / (1.0 - self.beta_2.powf(step.t)),
+            correction: 1.0 / target.bias_correction(self.beta_2, step.t),
             epsilon: self.epsilon,
         })
     }

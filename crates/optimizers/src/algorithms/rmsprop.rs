@@ -9,8 +9,10 @@ use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target};
 /// RMSprop (Keras `RMSprop`), centered and with momentum as options.
 ///
 /// `v <- rho v + (1 - rho) g^2`, `w <- w - eta g / sqrt(v + epsilon)`. Centered, the squared mean of the gradients is taken
-/// off `v`; with momentum, `b <- momentum b + eta g / sqrt(...)` and `w <- w - b`. State: 4 bytes a parameter in `f32`, and
-/// 4 more for each of the two options.
+/// off `v`; with momentum, `b <- momentum b + eta g / sqrt(...)` and `w <- w - b`.
+///
+/// Defaults: `learning_rate` 0.001, `rho` 0.9, `momentum` 0, `epsilon` 1e-7, `centered` false. State: 4 bytes a parameter in `f32`,
+/// and 4 more for each of the two options. Source: Tieleman and Hinton, *Lecture 6.5*, COURSERA, 2012.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RmsProp {

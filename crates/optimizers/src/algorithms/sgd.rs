@@ -9,7 +9,11 @@ use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target};
 /// Stochastic gradient descent (Keras `SGD`).
 ///
 /// Without momentum `w <- w - eta g`; with momentum `mu`: `m <- mu m - eta g`, `w <- w + m`; with Nesterov's momentum
-/// `w <- w + mu m - eta g` with the new `m`. State: none, or 4 bytes a parameter in `f32`.
+/// `w <- w + mu m - eta g` with the new `m`.
+///
+/// Defaults: `learning_rate` 0.01, `momentum` 0, `nesterov` false. State: none, or 4 bytes a parameter in `f32`. Papers: Robbins and
+/// Monro, *A Stochastic Approximation Method*, 1951; Polyak, *Some methods of speeding up the convergence of iteration
+/// methods*, 1964.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sgd {

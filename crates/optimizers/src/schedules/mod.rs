@@ -1,4 +1,4 @@
-//! Learning rates that change with the step (Keras' `keras.optimizers.schedules`).
+//! Learning rates that change with the step: Keras' `keras.optimizers.schedules`, and one-cycle.
 
 use serde_json::{Map, Value};
 
@@ -9,6 +9,7 @@ use crate::options::checked_rate;
 mod cosine;
 mod exponential;
 mod inverse_time;
+mod one_cycle;
 mod piecewise;
 mod polynomial;
 mod restarts;
@@ -16,6 +17,7 @@ mod restarts;
 pub use cosine::CosineDecay;
 pub use exponential::ExponentialDecay;
 pub use inverse_time::InverseTimeDecay;
+pub use one_cycle::{Anneal, OneCycle};
 pub use piecewise::PiecewiseConstantDecay;
 pub use polynomial::PolynomialDecay;
 pub use restarts::CosineDecayRestarts;
@@ -46,6 +48,12 @@ macro_rules! schedules {
                 #[doc = concat!("See [`", stringify!($type), "`].")]
                 $type($type),
             )*
+        }
+
+        impl From<f64> for Schedule {
+            fn from(learning_rate: f64) -> Self {
+                Self::Constant(learning_rate)
+            }
         }
 
         $(impl From<$type> for Schedule {
@@ -116,6 +124,7 @@ schedules! {
     PolynomialDecay "PolynomialDecay",
     InverseTimeDecay "InverseTimeDecay",
     PiecewiseConstantDecay "PiecewiseConstant",
+    OneCycle "OneCycle",
 }
 
 impl Schedule {

@@ -1,6 +1,8 @@
 //! Whole steps: the two executions agree, state survives, faults are named.
 
 mod faults;
+mod lbfgs;
+mod parts;
 mod problem;
 mod state;
 mod update;

@@ -35,6 +35,11 @@ pub(crate) fn variables(dtype: DType) -> Vec<(&'static str, Var)> {
     SHAPES.into_iter().enumerate().map(make).collect()
 }
 
+/// Whether an optimizer can update a tensor of this rank at all; PyTorch's Muon takes matrices only.
+pub(crate) fn takes(optimizer: &Optimizer, rank: usize) -> bool {
+    optimizer.class() != "torch.optim.Muon" || rank == 2
+}
+
 /// Steps `from..to` of the same long training.
 pub(crate) fn train(optimizer: &mut Optimizer, variables: &[(&str, Var)], from: u64, to: u64) -> Result<()> {
     for step in from..to {
@@ -46,6 +51,7 @@ pub(crate) fn train(optimizer: &mut Optimizer, variables: &[(&str, Var)], from: 
         let parameters: Vec<Parameter<'_>> = variables
             .iter()
             .zip(&gradients)
+            .filter(|((_, var), _)| takes(optimizer, var.rank()))
             .map(|((path, var), gradient)| Parameter { path, var, gradient })
             .collect();
         optimizer.apply(&parameters)?;
@@ -67,34 +73,70 @@ pub(crate) fn all_values(variables: &[(&str, Var)]) -> Vec<f64> {
     variables.iter().flat_map(|(_, var)| values(var)).collect()
 }
 
-/// Configurations that reach every rule: each named optimizer, its options, and the base options.
+/// The options of the base class, each in use.
+fn base_options() -> [serde_json::Value; 10] {
+    use serde_json::json;
+    let cosine = json!({"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 9}});
+    [
+        json!({"learning_rate": 0.05}),
+        json!({"learning_rate": 0.05, "clipnorm": 0.5}),
+        json!({"learning_rate": 0.05, "global_clipnorm": 0.7, "weight_decay": 0.1}),
+        json!({"learning_rate": 0.05, "clipvalue": 0.2, "loss_scale_factor": 4.0}),
+        json!({"learning_rate": 0.05, "weight_decay": 0.1, "exclude_from_weight_decay": ["bias", "^scale$"]}),
+        json!({"learning_rate": 0.05, "use_ema": true, "ema_momentum": 0.7, "ema_overwrite_frequency": 4}),
+        json!({"learning_rate": 0.05, "gradient_accumulation_steps": 3, "clipnorm": 0.3, "use_ema": true}),
+        json!({"learning_rate": 0.05, "gradient_accumulation_steps": 2, "clipvalue": 0.3, "weight_decay": 0.1}),
+        json!({"learning_rate": cosine, "maximize": true}),
+        json!({"learning_rate": 0.05, "weight_decay": 0.1, "groups": [
+            {"pattern": ".*/bias", "learning_rate": 0.1, "weight_decay": 0.0},
+            {"pattern": "conv2d/.*", "learning_rate_factor": 0.5},
+            {"pattern": "scale", "frozen": true},
+        ]}),
+    ]
+}
+
+/// Every optimizer with every option of the base class, and with every option of its own.
 pub(crate) fn configurations() -> Vec<(&'static str, serde_json::Value)> {
-    let mut all: Vec<(&str, serde_json::Value)> = optimizers::catalogue()
-        .iter()
-        .map(|info| (info.name, serde_json::json!({"learning_rate": 0.05})))
-        .collect();
+    let mut all: Vec<(&str, serde_json::Value)> = Vec::new();
+    for info in optimizers::catalogue() {
+        all.extend(base_options().into_iter().map(|options| (info.name, options)));
+    }
+    let adam = serde_json::json!({"class_name": "Adam", "config": {"learning_rate": 0.05, "clipnorm": 0.5}});
+    let nadam = serde_json::json!({"class_name": "Nadam", "config": {"use_ema": true}});
     let more = serde_json::json!([
         ["SGD", {"momentum": 0.8, "nesterov": true, "clipnorm": 0.5}],
-        ["SGD", {"weight_decay": 0.1, "clipvalue": 0.2, "exclude_from_weight_decay": ["bias"]}],
         ["RMSprop", {"momentum": 0.5}],
         ["RMSprop", {"centered": true}],
         ["RMSprop", {"momentum": 0.5, "centered": true, "loss_scale_factor": 4.0}],
         ["Adam", {"amsgrad": true, "global_clipnorm": 1.0}],
-        ["Adam", {"use_ema": true, "ema_momentum": 0.7, "ema_overwrite_frequency": 4}],
-        ["Nadam", {"gradient_accumulation_steps": 3, "clipnorm": 0.3}],
-        ["Adafactor", {"weight_decay": 0.1, "clipvalue": 0.3, "gradient_accumulation_steps": 2}],
-        ["Lamb", {"weight_decay": 0.1, "global_clipnorm": 0.7}],
         ["Ftrl", {"learning_rate_power": -0.7, "l1_regularization_strength": 0.1, "beta": 0.2, "learning_rate": 0.1}],
-        ["Lion", {"learning_rate": {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 9}}}]
+        ["Muon", {"rms_rate": null, "nesterov": false, "exclude_layers": ["dense"], "adam_weight_decay": null}],
+        ["ScheduleFreeAdamW", {"warmup_steps": 4, "learning_rate": 0.05, "weight_decay": 0.1}],
+        ["ScheduleFreeSGD", {"warmup_steps": 4, "r": 1.0, "learning_rate": 0.05}],
+        ["Prodigy", {"use_bias_correction": true, "d0": 1e-3, "growth_rate": 1.5, "weight_decay": 0.1}],
+        ["Prodigy", {"safeguard_warmup": true, "decouple": false, "d0": 1e-2, "beta_3": 0.8, "weight_decay": 0.1}],
+        ["SOAP", {"precondition_frequency": 2, "shampoo_beta": 0.7, "max_precond_dim": 6}],
+        ["torch.optim.SGD", {"momentum": 0.8, "dampening": 0.2, "weight_decay": 0.1}],
+        ["torch.optim.SGD", {"momentum": 0.8, "nesterov": true}],
+        ["torch.optim.RMSprop", {"momentum": 0.5, "weight_decay": 0.1}],
+        ["torch.optim.RMSprop", {"centered": true}],
+        ["torch.optim.RMSprop", {"centered": true, "momentum": 0.5}],
+        ["torch.optim.Adam", {"amsgrad": true, "weight_decay": 0.1}],
+        ["torch.optim.Adam", {"decoupled_weight_decay": true, "weight_decay": 0.1}],
+        ["torch.optim.RAdam", {"betas": [0.8, 0.9], "weight_decay": 0.1}],
+        ["torch.optim.NAdam", {"momentum_decay": 0.5, "weight_decay": 0.1}],
+        ["torch.optim.ASGD", {"t0": 3, "lambd": 0.1, "weight_decay": 0.1}],
+        ["torch.optim.Adagrad", {"lr_decay": 0.1, "initial_accumulator_value": 0.1}],
+        ["torch.optim.Adafactor", {"eps": [1e-6, 1e-2], "d": 1.5, "weight_decay": 0.1}],
+        ["torch.optim.Muon", {"adjust_lr_fn": "match_rms_adamw", "nesterov": false}],
+        ["LossScaleOptimizer", {"inner_optimizer": adam, "initial_scale": 4.0, "dynamic_growth_steps": 3}],
+        ["MultiOptimizer", {"optimizer_map": {"class_name": "OptimizerMap", "config": {
+            "default_optimizer": adam, "optimizer_map": {"dense/.*": nadam}
+        }}, "loss_scale_factor": 2.0}]
     ]);
-    let class = |name: &str| {
-        optimizers::catalogue()
-            .iter()
-            .find(|info| info.keras_class == name)
-            .map(|info| info.keras_class)
-    };
     for case in more.as_array().unwrap() {
-        all.push((class(case[0].as_str().unwrap()).unwrap(), case[1].clone()));
+        let class: &'static str = Box::leak(case[0].as_str().unwrap().to_owned().into_boxed_str());
+        all.push((class, case[1].clone()));
     }
     all
 }

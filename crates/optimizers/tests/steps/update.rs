@@ -46,7 +46,16 @@ fn one_pass_equals_tensor_operations() {
 
 #[test]
 fn half_precision_follows_single() {
-    for name in ["sgd", "adam", "adafactor", "lamb"] {
+    for name in [
+        "sgd",
+        "adam",
+        "adafactor",
+        "lamb",
+        "muon",
+        "radam",
+        "schedule_free_adamw",
+        "torch_adafactor",
+    ] {
         let run = |dtype| {
             let variables = variables(dtype);
             let mut optimizer = Optimizer::builder(name).unwrap().learning_rate(0.01).build().unwrap();
@@ -153,6 +162,8 @@ proptest! {
         for class in optimizers::schedules::CLASSES {
             let config = if *class == "PiecewiseConstantDecay" {
                 serde_json::json!({"boundaries": [10, 1000], "values": [rate, rate / 2.0, rate / 3.0]})
+            } else if *class == "OneCycle" {
+                serde_json::json!({"max_learning_rate": rate})
             } else {
                 serde_json::json!({"initial_learning_rate": rate})
             };
@@ -258,7 +269,26 @@ fn the_catalogue_is_complete_and_its_numbers_are_computed() {
     check("lion", "SGD", "Lion", 4.0);
     check("lamb", "Adam", "Lamb", 8.0);
     check("ftrl", "Ada", "Ftrl", 8.0);
-    assert_eq!(optimizers::catalogue().len(), 13);
+    check("muon", "Matrix", "Muon", 4.0);
+    check("schedule_free_adamw", "Adam", "ScheduleFreeAdamW", 12.0);
+    check("schedule_free_sgd", "SGD", "ScheduleFreeSGD", 8.0);
+    check("prodigy", "Adam", "Prodigy", 16.0);
+    check("soap", "Matrix", "SOAP", 24.0);
+    check("adopt", "Adam", "ADOPT", 8.0);
+    check("radam", "Adam", "torch.optim.RAdam", 8.0);
+    check("asgd", "SGD", "torch.optim.ASGD", 4.0);
+    check("rprop", "Ada", "torch.optim.Rprop", 8.0);
+    check("torch_sgd", "SGD", "torch.optim.SGD", 0.0);
+    check("torch_rmsprop", "Ada", "torch.optim.RMSprop", 4.0);
+    check("torch_adam", "Adam", "torch.optim.Adam", 8.0);
+    check("torch_adamw", "Adam", "torch.optim.AdamW", 8.0);
+    check("torch_adamax", "Adam", "torch.optim.Adamax", 8.0);
+    check("torch_adagrad", "Ada", "torch.optim.Adagrad", 4.0);
+    check("torch_adadelta", "Ada", "torch.optim.Adadelta", 8.0);
+    check("torch_adafactor", "Ada", "torch.optim.Adafactor", 4.0 * 2.0 / 1024.0);
+    check("torch_nadam", "Adam", "torch.optim.NAdam", 8.0);
+    check("torch_muon", "Matrix", "torch.optim.Muon", 4.0);
+    assert_eq!(optimizers::catalogue().len(), 32);
     let adafactor = optimizers::catalogue()
         .iter()
         .find(|info| info.name == "adafactor")
