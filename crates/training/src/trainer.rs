@@ -17,8 +17,9 @@ use crate::{Error, History, Loss, Metric, Reduction, Result, Samples, Validation
 /// sample or step, so that the same options give the same bits, also when training is resumed in the middle of an epoch.
 ///
 /// What belongs to the step itself is an option of the optimizer: clipping of gradients, accumulation over several steps,
-/// schedules, and moving averages of the weights. With averages (`use_ema`) the network is measured with them, callbacks
-/// see it with them after every epoch, and it has them at the end, as in Keras.
+/// schedules, moving averages of the weights, and the scale of the loss. With averages (`use_ema`, or the mean that a
+/// schedule-free method keeps) the network is measured with them, callbacks see it with them after every epoch, and it has them
+/// at the end, as in Keras.
 ///
 /// ```no_run
 /// use candle_core::{DType, Device};

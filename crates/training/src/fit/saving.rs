@@ -11,7 +11,7 @@ use crate::{CallbackState, Held, Result};
 impl Fit<'_, '_> {
     /// What the network holds where averages are in the place of the weights, if there are averages.
     pub(super) fn held(&self) -> Held {
-        if self.optimizer.options().use_ema {
+        if self.optimizer.has_averages() {
             Held::Averages
         } else {
             Held::Last
@@ -20,7 +20,7 @@ impl Fit<'_, '_> {
 
     /// Exchanges weights and averages, where the optimizer keeps averages.
     pub(super) fn exchange_averages(&mut self) -> Result<()> {
-        if self.optimizer.options().use_ema {
+        if self.optimizer.has_averages() {
             self.optimizer.exchange_averages(&trainable(self.network))?;
         }
         Ok(())

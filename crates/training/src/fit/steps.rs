@@ -119,6 +119,10 @@ impl Fit<'_, '_> {
                 cause: diagnosis::cause(self.network, samples, indices, &outputs)?,
             });
         }
+        let loss = match self.optimizer.loss_scale() {
+            1.0 => loss,
+            scale => loss.affine(scale, 0.0)?,
+        };
         apply(self.network, self.optimizer, &pass.backward(&loss)?)?;
         position.step += 1;
         position.samples += indices.len();

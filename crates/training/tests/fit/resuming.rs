@@ -199,6 +199,67 @@ fn early_stopping_counts_on_and_brings_back_weights_from_before_the_interruption
 }
 
 #[test]
+fn every_optimizer_goes_on_from_a_file_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("net.safetensors");
+    let samples = plane(24);
+    let adam = || Optimizer::by_name("adam").unwrap();
+    let scaled = optimizers::DynamicLossScale {
+        initial_scale: 8.0,
+        dynamic_growth_steps: 2,
+        ..Default::default()
+    };
+    let scaled = Optimizer::builder("adam")
+        .unwrap()
+        .dynamic_loss_scale(scaled)
+        .build()
+        .unwrap();
+    let mut all = vec![
+        scaled,
+        Optimizer::multi([("last/bias", adam())], Optimizer::by_name("nadam").unwrap()).unwrap(),
+    ];
+    // PyTorch's Muon takes matrices only.
+    let names = optimizers::catalogue()
+        .iter()
+        .map(|info| info.name)
+        .filter(|name| *name != "torch_muon");
+    all.extend(names.map(|name| Optimizer::by_name(name).unwrap()));
+    for optimizer in all {
+        let what = optimizer.name().to_owned();
+        let run = |epochs, trained: Trained, file: Option<&Path>| {
+            let Trained {
+                mut network,
+                mut optimizer,
+                history,
+            } = trained;
+            let mut checkpoint = file.map(|file| Checkpoint::new(file, Metadata::default()));
+            let mut trainer = Trainer::new().epochs(epochs).batch_size(8).seed(1).resume(history);
+            if let Some(checkpoint) = &mut checkpoint {
+                trainer = trainer.callback(checkpoint);
+            }
+            let history = trainer.fit(&mut network, &mut optimizer, &samples).unwrap();
+            Trained {
+                network,
+                optimizer,
+                history,
+            }
+        };
+        let fresh = || Trained {
+            network: plane_network(),
+            optimizer: optimizer.clone(),
+            history: History::default(),
+        };
+        let whole = run(4, fresh(), None);
+        run(2, fresh(), Some(&file));
+        run(4, read(&file), None).assert_equal(&whole, &what);
+        assert!(
+            whole.history.epochs.iter().all(|epoch| epoch.loss.is_finite()),
+            "{what}"
+        );
+    }
+}
+
+#[test]
 fn checkpoints_between_steps_stand_where_they_say() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("net.safetensors");
