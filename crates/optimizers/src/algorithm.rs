@@ -170,6 +170,11 @@ pub trait Algorithm: Debug + Send + Sync {
     /// If a tensor operation fails.
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()>;
 
+    /// Whether `update` is one call of [`Target::elementwise`], so that a parameter can be updated piece by piece while its gradient is made.
+    fn is_elementwise(&self) -> bool {
+        false
+    }
+
     /// The hyper-parameters under Keras' names.
     fn hyperparameters(&self) -> Map<String, Value>;
 

@@ -57,6 +57,7 @@ pub(crate) fn sum_of_squares(gradient: Gradient<'_>) -> Result<f64> {
         Gradient::Given(tensor) | Gradient::Accumulated(Slot::Tensor(tensor)) => sum(tensor, Square),
         Gradient::Accumulated(Slot::F32(values)) => Ok(sum_of(values, Square)),
         Gradient::Accumulated(Slot::F64(values)) => Ok(sum_of(values, Square)),
+        Gradient::Pieces(pieces) => sum(&pieces.whole()?, Square),
     }
 }
 

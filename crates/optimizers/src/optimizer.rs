@@ -262,6 +262,13 @@ impl Optimizer {
 
     /// One step with gradients that are to be multiplied by `scale`, and must be finite if `finite`.
     pub(crate) fn apply_scaled(&mut self, parameters: &[Parameter<'_>], scale: f64, finite: bool) -> Result<()> {
+        self.apply_uncounted(parameters, scale, finite)?;
+        self.applied += 1;
+        Ok(())
+    }
+
+    /// The same, without counting it.
+    pub(crate) fn apply_uncounted(&mut self, parameters: &[Parameter<'_>], scale: f64, finite: bool) -> Result<()> {
         let thawed: Vec<Parameter<'_>>;
         let mut parameters = parameters;
         if self.selection.has_groups() {
@@ -273,9 +280,7 @@ impl Optimizer {
             parameters = &thawed;
         }
         if !self.parts.is_empty() {
-            self.apply_to_parts(parameters, scale, finite)?;
-            self.applied += 1;
-            return Ok(());
+            return self.apply_to_parts(parameters, scale, finite);
         }
         let learning_rate = self.checked_rates()?;
         let known = self.parameters.len();
@@ -296,9 +301,7 @@ impl Optimizer {
         });
         plan.release();
         self.plan = plan;
-        outcome?;
-        self.applied += 1;
-        Ok(())
+        outcome
     }
 
     /// The rate of this step, after it and those of all groups were checked.

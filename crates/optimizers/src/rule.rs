@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::fused;
 use crate::lending::Weights;
 use crate::number::Number;
+use crate::pieces::Pieces;
 use crate::slot::{Scratch, Slot, Stored};
 use crate::tape::Tape;
 
@@ -57,6 +58,8 @@ impl Preparation {
 pub(crate) enum Gradient<'a> {
     Given(&'a Tensor),
     Accumulated(&'a Slot),
+    /// Made while it is used; only for algorithms that are one rule, without clipping.
+    Pieces(&'a dyn Pieces),
 }
 
 /// A parameter during a step: its weights, gradient and state.
@@ -87,6 +90,9 @@ impl Target<'_> {
         let preparation = self.preparation;
         // Weight decay is part of the first pass over the weights, and of no other.
         self.preparation.decay = 0.0;
+        if let Gradient::Pieces(pieces) = self.gradient {
+            return self.elementwise_in_pieces(rule, preparation, pieces);
+        }
         match self.var.dtype() {
             DType::F32 if self.weights.is_some() => self.elementwise_fused::<f32, R, K>(rule, preparation),
             DType::F64 if self.weights.is_some() => self.elementwise_fused::<f64, R, K>(rule, preparation),
@@ -191,6 +197,7 @@ impl Target<'_> {
                 let g = T::of_slot(slot).ok_or_else(wrong_state)?;
                 weights.lend(|w| function(w, g, slices, scratch))?
             }
+            Gradient::Pieces(_) => return Err(wrong_state()),
         })
     }
 
@@ -203,6 +210,7 @@ impl Target<'_> {
         let gradient = match self.gradient {
             Gradient::Given(tensor) => tensor.clone(),
             Gradient::Accumulated(slot) => tensor(slot)?,
+            Gradient::Pieces(_) => return Err(wrong_state()),
         };
         let state = self.slots.iter().map(tensor).collect::<Result<Vec<_>>>()?;
         let state = state.try_into().map_err(|_| wrong_state())?;
@@ -220,7 +228,7 @@ pub(crate) fn set(var: &Var, value: &Tensor) -> Result<()> {
     }
 }
 
-fn wrong_state() -> crate::Error {
+pub(crate) fn wrong_state() -> crate::Error {
     candle_core::Error::Msg("the algorithm's rule uses another number or kind of state tensors than it declares".into())
         .into()
 }

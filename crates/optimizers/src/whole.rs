@@ -49,6 +49,7 @@ impl Target<'_> {
         let g = match self.gradient {
             Gradient::Given(tensor) => tensor.clone(),
             Gradient::Accumulated(slot) => tensor(slot, self.var.dims(), &device)?,
+            Gradient::Pieces(pieces) => pieces.whole()?,
         };
         let mut g = g.detach().to_dtype(exact)?.affine(preparation.scale, 0.0)?;
         if preparation.limit.is_finite() {

@@ -72,6 +72,10 @@ impl Algorithm for Adadelta {
         })
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         Check("Adadelta").decay("rho", self.rho)?;
         Check("Adadelta").positive("epsilon", self.epsilon)

@@ -60,6 +60,10 @@ impl Algorithm for Adagrad {
         })
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         Check("Adagrad").not_negative("initial_accumulator_value", self.initial_accumulator_value)?;
         Check("Adagrad").not_negative("epsilon", self.epsilon)

@@ -97,6 +97,10 @@ impl Algorithm for Adam {
         }
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         validate("Adam", self.beta_1, self.beta_2, self.epsilon)
     }

@@ -68,6 +68,10 @@ impl Algorithm for Adamax {
         })
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         adam::validate("Adamax", self.beta_1, self.beta_2, self.epsilon)
     }

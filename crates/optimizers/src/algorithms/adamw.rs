@@ -70,6 +70,10 @@ impl Algorithm for AdamW {
         self.adam().update(step, target)
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         adam::validate("AdamW", self.beta_1, self.beta_2, self.epsilon)
     }

@@ -90,6 +90,10 @@ impl Algorithm for Ftrl {
         })
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         let check = Check("Ftrl");
         let power = self.learning_rate_power;

@@ -68,6 +68,10 @@ impl Algorithm for Lion {
         })
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         let beta_1 = self.beta_1 > 0.0 && self.beta_1 <= 1.0;
         Check("Lion").that(beta_1, "beta_1", self.beta_1, "above 0 and at most 1")?;

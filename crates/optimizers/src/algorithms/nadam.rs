@@ -96,6 +96,10 @@ impl Algorithm for Nadam {
         })
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         adam::validate("Nadam", self.beta_1, self.beta_2, self.epsilon)
     }

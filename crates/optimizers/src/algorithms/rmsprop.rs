@@ -138,6 +138,10 @@ impl Algorithm for RmsProp {
         }
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         let check = Check("RMSprop");
         check.decay("rho", self.rho)?;

@@ -110,6 +110,10 @@ impl Algorithm for Sgd {
         }
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         let range = (0.0..=1.0).contains(&self.momentum);
         Check("SGD").that(range, "momentum", self.momentum, "between 0 and 1")

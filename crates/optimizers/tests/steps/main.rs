@@ -3,6 +3,7 @@
 mod faults;
 mod lbfgs;
 mod parts;
+mod pieces;
 mod problem;
 mod state;
 mod update;
