@@ -3,10 +3,11 @@
 use candle_core::Tensor;
 
 use crate::activation::{Activation, activation as apply};
+use crate::depthwise::{DepthwiseConv2dOptions, depthwise_conv2d};
 use crate::error::{Error, Result, expect_dtype, expect_float, expect_shape, shape_error};
 use crate::pooling::{Pool2dOptions, max_pool2d};
 use crate::window::{Padding, Window};
-use crate::{composed, cpu};
+use crate::{composed, cpu, tape};
 
 /// The options of [`conv2d`], with Keras' names and defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,27 @@ impl Default for Conv2dOptions {
 /// ```
 pub fn conv2d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, options: &Conv2dOptions) -> Result<Tensor> {
     let window = window("conv2d", x, kernel, bias, options)?;
+    let (channels, filters) = (x.dims()[3], kernel.dims()[3]);
+    if options.groups == channels && channels > 1 {
+        // Another way to write it, for which there are loops of its own.
+        let options = DepthwiseConv2dOptions {
+            strides: options.strides,
+            padding: options.padding,
+            dilation: options.dilation,
+            activation: options.activation,
+        };
+        let [height, width] = [kernel.dims()[0], kernel.dims()[1]];
+        let kernel = tape::reshape(kernel, (height, width, channels, filters / channels))?;
+        return depthwise_conv2d(x, &kernel, bias, &options);
+    }
+    if composed::is_fused(x) && window.sees_single_pixels() && options.groups == 1 {
+        // A dense layer at every pixel: plain products, whose gradients are plain products, too.
+        let pixels = tape::reshape(x, (x.elem_count() / channels, channels))?;
+        let kernel = tape::reshape(kernel, (channels, filters))?;
+        let y = cpu::linear(&pixels, &kernel, bias, options.activation)?;
+        let [batch, height, width] = [0, 1, 2].map(|axis| x.dims()[axis]);
+        return tape::reshape(&y, (batch, height, width, filters));
+    }
     if composed::is_fused(x) {
         return Ok(cpu::conv2d(
             x,

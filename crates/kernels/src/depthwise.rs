@@ -6,7 +6,7 @@ use crate::activation::{Activation, activation as apply};
 use crate::convolution::expect_bias;
 use crate::error::{Result, expect_dtype, expect_float, shape_error};
 use crate::window::{Padding, Window};
-use crate::{Conv2dOptions, composed, conv2d, cpu};
+use crate::{Conv2dOptions, composed, conv2d, cpu, tape};
 
 /// The options of [`depthwise_conv2d`] and [`separable_conv2d`], with Keras' names and defaults.
 ///
@@ -63,7 +63,7 @@ pub fn depthwise_conv2d(
     const OP: &str = "depthwise_conv2d";
     expect_float(OP, "x", x)?;
     expect_dtype(OP, "kernel", x.dtype(), kernel)?;
-    let (&[batch, height, width, channels], true) = (x.dims(), x.elem_count() > 0) else {
+    let (&[_, height, width, channels], true) = (x.dims(), x.elem_count() > 0) else {
         let expected = "(batch, height, width, channels) with no dimension of size 0";
         return Err(shape_error(OP, "x", expected, x));
     };
@@ -84,22 +84,32 @@ pub fn depthwise_conv2d(
         options.dilation,
         options.padding,
     )?;
-    // With several kernels a channel, each works on a copy of its own.
-    let copies = if multiplier == 1 {
-        x.clone()
-    } else {
-        x.unsqueeze(4)?
-            .broadcast_as((batch, height, width, channels, multiplier))?
-            .contiguous()?
-            .reshape((batch, height, width, outputs))?
-    };
-    let kernel = kernel.reshape((rows, columns, outputs))?;
+    let copies = copies(x, multiplier)?;
+    let kernel = tape::reshape(kernel, (rows, columns, outputs))?;
     let y = if composed::is_fused(x) {
         cpu::depthwise(&copies, &kernel, bias, &window)?
     } else {
         composed::volume::depthwise(&copies, &kernel, bias, &window)?
     };
     apply(&y, options.activation)
+}
+
+/// With several kernels a channel, each works on a copy of its own.
+fn copies(x: &Tensor, multiplier: usize) -> Result<Tensor> {
+    if multiplier == 1 {
+        return Ok(x.clone());
+    }
+    let &[batch, height, width, channels] = x.dims() else {
+        return Ok(x.clone());
+    };
+    let repeated = |x: &[Tensor]| -> Result<Vec<Tensor>> {
+        let copies = x[0]
+            .unsqueeze(4)?
+            .broadcast_as((batch, height, width, channels, multiplier))?
+            .contiguous()?;
+        Ok(vec![copies.reshape((batch, height, width, channels * multiplier))?])
+    };
+    Ok(tape::composed(std::slice::from_ref(x), repeated)?.swap_remove(0))
 }
 
 /// A depthwise convolution, then one of 1 x 1 that mixes the channels: Keras' `SeparableConv2D` (Chollet 2017, *Xception*).

@@ -1,12 +1,16 @@
 //! Dropout whose mask is a function of a name.
 
 use candle_core::Tensor;
-use rand::RngCore;
 use rayon::prelude::*;
 
+use crate::cpu::Mask;
+use crate::cpu::draws::at_least;
 use crate::error::{Error, Result, expect_float};
 use crate::random::Stream;
 use crate::{composed, cpu};
+
+/// Draws that one thread makes at a time: a multiple of those that are made together.
+const DRAWS: usize = 1 << 14;
 
 /// Sets numbers to 0 with probability `rate` and divides the others by `1 - rate` (inverted dropout): Keras' `Dropout`.
 ///
@@ -46,22 +50,52 @@ pub fn dropout(x: &Tensor, rate: f64, stream: Stream) -> Result<Tensor> {
     if composed::is_fused(x) {
         return Ok(cpu::dropout(x, mask, scale)?);
     }
-    let mask = Tensor::from_vec(mask, x.shape(), x.device())?.to_dtype(x.dtype())?;
+    let mask = Tensor::from_vec(mask.bytes(), x.shape(), x.device())?.to_dtype(x.dtype())?;
     Ok(((x * mask)? * scale)?)
 }
 
-/// 1 where a number stays, 0 where it goes.
-fn mask(x: &Tensor, rate: f64, stream: Stream) -> Vec<u8> {
+/// Which numbers stay.
+fn mask(x: &Tensor, rate: f64, stream: Stream) -> Mask {
     let rows = x.dims().first().copied().unwrap_or(1);
-    let mut mask = vec![0u8; x.elem_count()];
-    let row = mask.len() / rows;
+    let row = x.elem_count() / rows;
+    let words = Mask::words(row);
+    let mut bits = vec![0; rows * words];
     // A number goes when a 32-bit draw is below rate * 2^32.
     let threshold = (rate * 4_294_967_296.0) as u32;
-    mask.par_chunks_mut(row).enumerate().for_each(|(index, row)| {
-        let mut draws = stream.sample(index as u64).draws();
-        for keep in row {
-            *keep = u8::from(draws.next_u32() >= threshold);
+    bits.par_chunks_mut(words)
+        .with_min_len((DRAWS / row).max(1))
+        .enumerate()
+        .for_each(|(index, bits)| {
+            let key = stream.sample(index as u64).key();
+            bits.par_chunks_mut(DRAWS / 16)
+                .enumerate()
+                .for_each(|(piece, bits)| at_least(&key, piece * DRAWS, threshold, bits));
+        });
+    Mask::new(bits, row)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+    use rand::RngCore;
+
+    use super::*;
+
+    /// One draw after the other, as the documentation says.
+    #[test]
+    fn each_row_draws_from_its_own_stream() {
+        for dims in [[3, 5], [4, 16], [7, 33], [2, 20_000], [300, 1]] {
+            let x = Tensor::ones((dims[0], dims[1]), DType::F32, &Device::Cpu).unwrap();
+            let stream = Stream::new(3).op("dropout");
+            let found = dropout(&x, 0.3, stream).unwrap().to_vec2::<f32>().unwrap();
+            let threshold = (0.3 * 4_294_967_296.0) as u32;
+            for (index, row) in found.iter().enumerate() {
+                let mut draws = stream.sample(index as u64).draws();
+                for y in row {
+                    let kept = draws.next_u32() >= threshold;
+                    assert_eq!(*y, if kept { (1.0f64 / 0.7) as f32 } else { 0.0 });
+                }
+            }
         }
-    });
-    mask
+    }
 }

@@ -34,6 +34,7 @@ mod conv2d;
 mod conv_transpose;
 mod convolution;
 mod cpu;
+mod deferred;
 mod depthwise;
 mod dropout;
 mod error;
@@ -61,6 +62,7 @@ pub use activation_more::{
 pub use conv_transpose::{ConvTransposeOptions, conv1d_transpose, conv2d_transpose, conv3d_transpose};
 pub use conv2d::{Conv2dOptions, conv2d, conv2d_max_pool2d};
 pub use convolution::{Conv1dOptions, Conv3dOptions, ConvOptions, conv1d, conv3d};
+pub use deferred::Deferred;
 pub use depthwise::{DepthwiseConv2dOptions, depthwise_conv2d, separable_conv2d};
 pub use dropout::dropout;
 pub use error::{Error, Result};

@@ -93,6 +93,11 @@ impl Stream {
         }
     }
 
+    /// The key of the generator, as it reads it.
+    pub(crate) fn key(self) -> [u32; 8] {
+        std::array::from_fn(|word| (self.lanes[word / 2] >> (32 * (word % 2))) as u32)
+    }
+
     fn absorb(mut self, kind: Kind, value: u64) -> Self {
         let mut carry = value ^ (kind as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for lane in &mut self.lanes {

@@ -15,6 +15,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Shape, Te
 use indexmap::{IndexMap, IndexSet};
 
 use crate::cpu;
+use crate::deferred::Deferred;
 use crate::error::Result;
 
 type Candle<T> = candle_core::Result<T>;
@@ -29,6 +30,10 @@ pub struct Tape {
     steps: Vec<Step>,
     /// Results of steps, and so what gradients are wanted of besides variables.
     tracked: IndexSet<TensorId>,
+    /// Variables whose gradient may be deferred: what one operation adds to it is all of it.
+    deferrable: IndexSet<TensorId>,
+    /// What backward passes have deferred.
+    deferred: Vec<Deferred>,
 }
 
 struct Step {
@@ -78,6 +83,14 @@ impl Gradients {
         Ok(())
     }
 
+    /// Computes a deferred gradient and adds it.
+    ///
+    /// # Errors
+    /// As [`Gradients::merge`].
+    pub fn complete(&mut self, deferred: &Deferred) -> Candle<()> {
+        self.accumulate(deferred.weight().id(), deferred.whole()?)
+    }
+
     fn accumulate(&mut self, id: TensorId, gradient: Tensor) -> Candle<()> {
         match self.0.get_mut(&id) {
             Some(sum) => *sum = cpu::sum(sum, &gradient)?,
@@ -104,6 +117,23 @@ pub fn is_recording() -> bool {
 /// Whether a backward pass has to compute the gradient of a tensor.
 pub(crate) fn wants_gradient(tensor: &Tensor) -> bool {
     tensor.track_op() || TAPE.with_borrow(|tape| tape.as_ref().is_some_and(|tape| tape.tracked.contains(&tensor.id())))
+}
+
+/// Whether the backward pass that is running may leave the gradient of a variable to [`defer`].
+pub(crate) fn defers(variable: &Tensor) -> bool {
+    TAPE.with_borrow(|tape| {
+        tape.as_ref()
+            .is_some_and(|tape| tape.deferrable.contains(&variable.id()))
+    })
+}
+
+/// Leaves a gradient to who asked for the backward pass, where [`defers`] has allowed it.
+pub(crate) fn defer(gradient: Deferred) {
+    TAPE.with_borrow_mut(|tape| {
+        if let Some(tape) = tape {
+            tape.deferred.push(gradient);
+        }
+    });
 }
 
 /// Runs `function` on this thread and writes down the operations of this crate on the way.
@@ -281,14 +311,58 @@ impl Tape {
     ///
     /// # Errors
     /// Those of the operations' own backward passes.
-    pub fn backward<'a>(mut self, seeds: impl IntoIterator<Item = (&'a Tensor, Tensor)>) -> Candle<Gradients> {
+    pub fn backward<'a>(self, seeds: impl IntoIterator<Item = (&'a Tensor, Tensor)>) -> Candle<Gradients> {
+        Ok(self.differentiate(seeds)?.0)
+    }
+
+    /// As [`Tape::backward`], but some gradients of variables are not computed: they are returned as what they can be computed from, and are
+    /// not among the others.
+    ///
+    /// These are gradients that are worth it and that are complete: of the weights of dense layers that were used once, and only if the record
+    /// has no [`composed`] pieces, as nobody knows which variables these use.
+    ///
+    /// # Errors
+    /// As [`Tape::backward`].
+    pub fn backward_deferring<'a>(
+        mut self,
+        seeds: impl IntoIterator<Item = (&'a Tensor, Tensor)>,
+    ) -> Candle<(Gradients, Vec<Deferred>)> {
+        self.deferrable = self.variables_used_once();
+        self.differentiate(seeds)
+    }
+
+    /// Variables that are an argument of one step, and of that once.
+    fn variables_used_once(&self) -> IndexSet<TensorId> {
+        let (mut once, mut more) = (IndexSet::new(), IndexSet::new());
+        for step in &self.steps {
+            let arguments = match &step.operation {
+                Operation::One(_, x) | Operation::Reshape(x) => std::slice::from_ref(x),
+                Operation::Two(_, arguments) => arguments.as_slice(),
+                Operation::Three(_, arguments) => arguments.as_slice(),
+                Operation::Composed { .. } => return IndexSet::new(),
+            };
+            for argument in arguments.iter().filter(|argument| argument.is_variable()) {
+                if !once.insert(argument.id()) {
+                    more.insert(argument.id());
+                }
+            }
+        }
+        once.retain(|id| !more.contains(id));
+        once
+    }
+
+    fn differentiate<'a>(
+        mut self,
+        seeds: impl IntoIterator<Item = (&'a Tensor, Tensor)>,
+    ) -> Candle<(Gradients, Vec<Deferred>)> {
         let mut gradients = Gradients::default();
         for (tensor, gradient) in seeds {
             gradients.accumulate(tensor.id(), gradient)?;
         }
+        self.deferrable.retain(|id| !gradients.0.contains_key(id));
         let mut steps = std::mem::take(&mut self.steps);
         // The tape is in place so that the backward passes can ask whose gradients are wanted.
-        let (outcome, _) = with_tape(Some(self), || -> Candle<()> {
+        let (outcome, tape) = with_tape(Some(self), || -> Candle<()> {
             while let Some(step) = steps.pop() {
                 let found = gradients.0.swap_remove(&step.result.id());
                 match step {
@@ -319,7 +393,7 @@ impl Tape {
             Ok(())
         });
         outcome?;
-        Ok(gradients)
+        Ok((gradients, tape.map(|tape| tape.deferred).unwrap_or_default()))
     }
 }
 

@@ -267,6 +267,12 @@ impl Window {
         self.rows.output * self.columns.output
     }
 
+    /// Whether each position sees one pixel, and each pixel is seen once.
+    pub(crate) fn sees_single_pixels(&self) -> bool {
+        let single = |axis: Axis| axis.window == 1 && axis.stride == 1 && axis.before + axis.after == 0;
+        single(self.rows) && single(self.columns)
+    }
+
     /// Taps of the window.
     pub(crate) fn taps(&self) -> usize {
         self.rows.window * self.columns.window

@@ -1,9 +1,9 @@
 //! Activation functions and their derivatives over slices.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
-use rayon::prelude::*;
 
-use super::real::{PIECE, Real, for_real, numbers, pairwise, slice, tensor_like, vectorized};
+use super::real::{PIECE, Real, changed, for_real, numbers, pairwise, slice, tensor_like, vectorized};
+use super::rows::{log_softmax_gradient, log_softmax_row, softmax_gradient, softmax_row};
 use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
 use crate::tape::apply1;
 
@@ -36,9 +36,29 @@ fn scale<T: Real>(gradient: &mut [T], at: &[T], derivative: impl Fn(T) -> T + 's
     );
 }
 
+#[inline(always)]
+fn rows<T: Real>(values: &mut [T], width: usize, change: impl Fn(&mut [T])) {
+    vectorized(
+        #[inline(always)]
+        || values.chunks_exact_mut(width).for_each(change),
+    );
+}
+
+#[inline(always)]
+fn pairs_of_rows<T: Real>(gradient: &mut [T], y: &[T], width: usize, change: impl Fn(&mut [T], &[T])) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for (gradient, y) in gradient.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
+                change(gradient, y);
+            }
+        },
+    );
+}
+
 /// `1 / (1 + exp(-x))` without overflow.
 #[inline(always)]
-fn sigmoid<T: Real>(x: T) -> T {
+pub(super) fn sigmoid<T: Real>(x: T) -> T {
     let e = (-x.abs()).exp();
     if x >= T::zero() {
         T::one() / (T::one() + e)
@@ -48,6 +68,7 @@ fn sigmoid<T: Real>(x: T) -> T {
 }
 
 /// `ln(1 + exp(x))` without overflow.
+#[inline(always)]
 pub(super) fn softplus<T: Real>(x: T) -> T {
     x.larger(T::zero()) + (-x.abs()).exp().ln_1p()
 }
@@ -74,8 +95,8 @@ pub(super) fn apply<T: Real>(values: &mut [T], width: usize, activation: Activat
         Activation::Softsign => map(values, move |x| x / (one + x.abs())),
         Activation::Exponential => map(values, T::exp),
         Activation::Mish => map(values, move |x| x * softplus(x).tanh()),
-        Activation::Softmax => values.chunks_exact_mut(width).for_each(softmax_row),
-        Activation::LogSoftmax => values.chunks_exact_mut(width).for_each(log_softmax_row),
+        Activation::Softmax => rows(values, width, softmax_row),
+        Activation::LogSoftmax => rows(values, width, log_softmax_row),
     }
 }
 
@@ -112,41 +133,9 @@ pub(super) fn apply_gradient<T: Real>(gradient: &mut [T], x: &[T], y: &[T], widt
             let t = softplus(x).tanh();
             t + x * sigmoid(x) * (one - t) * (one + t)
         }),
-        Activation::Softmax => {
-            for (gradient, y) in gradient.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
-                let dot = gradient.iter().zip(y).fold(zero, |sum, (g, y)| sum + *g * *y);
-                gradient.iter_mut().zip(y).for_each(|(g, y)| *g = (*g - dot) * *y);
-            }
-        }
-        Activation::LogSoftmax => {
-            for (gradient, y) in gradient.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
-                let sum = gradient.iter().fold(zero, |sum, g| sum + *g);
-                gradient.iter_mut().zip(y).for_each(|(g, y)| *g -= sum * y.exp());
-            }
-        }
+        Activation::Softmax => pairs_of_rows(gradient, y, width, softmax_gradient),
+        Activation::LogSoftmax => pairs_of_rows(gradient, y, width, log_softmax_gradient),
     }
-}
-
-/// The largest number of a row and `sum(exp(x - largest))`.
-pub(super) fn largest_and_sum<T: Real>(row: &[T]) -> (T, T) {
-    let largest = row.iter().skip(1).fold(row[0], |largest, x| x.larger(largest));
-    (largest, row.iter().fold(T::zero(), |sum, x| sum + (*x - largest).exp()))
-}
-
-pub(super) fn softmax_row<T: Real>(row: &mut [T]) {
-    let largest = row.iter().skip(1).fold(row[0], |largest, x| x.larger(largest));
-    let mut sum = T::zero();
-    for x in row.iter_mut() {
-        *x = (*x - largest).exp();
-        sum += *x;
-    }
-    row.iter_mut().for_each(|x| *x /= sum);
-}
-
-fn log_softmax_row<T: Real>(row: &mut [T]) {
-    let (largest, sum) = largest_and_sum(row);
-    let log_sum = sum.ln();
-    row.iter_mut().for_each(|x| *x = *x - largest - log_sum);
 }
 
 struct Op(Activation);
@@ -166,9 +155,10 @@ fn width(shape: &Shape) -> usize {
 }
 
 fn forward<T: Real>(activation: Activation, storage: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
-    let mut y = slice::<T>(storage, layout)?.to_vec();
     let width = width(layout.shape());
-    y.par_chunks_mut(piece(width)).for_each(|y| apply(y, width, activation));
+    let y = changed(slice::<T>(storage, layout)?, piece(width), |_, y| {
+        apply(y, width, activation);
+    });
     Ok(T::to_cpu_storage_owned(y))
 }
 
@@ -177,11 +167,11 @@ fn backward<T: Real>(activation: Activation, x: &Tensor, y: &Tensor, gradient: &
     numbers!(x_numbers: T = x);
     numbers!(y_numbers: T = y);
     numbers!(gradient_numbers: T = gradient);
-    let mut dx = gradient_numbers.to_vec();
     let piece = piece(width);
-    dx.par_chunks_mut(piece)
-        .zip(x_numbers.par_chunks(piece).zip(y_numbers.par_chunks(piece)))
-        .for_each(|(dx, (x, y))| apply_gradient(dx, x, y, width, activation));
+    let dx = changed(gradient_numbers, piece, |index, dx| {
+        let part = index * piece..index * piece + dx.len();
+        apply_gradient(dx, &x_numbers[part.clone()], &y_numbers[part], width, activation);
+    });
     tensor_like(dx, x)
 }
 

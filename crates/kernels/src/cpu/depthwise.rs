@@ -6,7 +6,9 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::real::{Real, for_real, numbers, slice, vectorized};
+use super::linear::add;
+use super::real::{Real, filled_with, for_real, numbers, slice, vectorized};
+use crate::tape::{apply2, apply3, wants_gradient};
 use crate::window::Window;
 
 /// Into how many partial sums the kernel's gradient is cut, at most. Fixed, so that threads do not change the bits.
@@ -22,8 +24,8 @@ pub(crate) fn depthwise(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, wind
     let op = Op { window: *window };
     let (x, kernel) = (x.contiguous()?, kernel.contiguous()?);
     match bias {
-        Some(bias) => x.apply_op3(&kernel, &bias.contiguous()?, op),
-        None => x.apply_op2(&kernel, op),
+        Some(bias) => apply3(&x, &kernel, &bias.contiguous()?, op),
+        None => apply2(&x, &kernel, op),
     }
 }
 
@@ -45,18 +47,18 @@ struct Correlation<'a, T> {
 impl<T: Real> Correlation<'_, T> {
     fn compute(&self, images: usize) -> Vec<T> {
         let (height, width) = (self.rows.len(), self.columns.len());
-        let mut target = vec![T::zero(); images * height * width * self.channels];
-        target
-            .par_chunks_exact_mut(width * self.channels)
-            .enumerate()
-            .for_each(|(row, pixels)| {
-                let mut pairs = Vec::new();
+        let line = width * self.channels;
+        // Rows of one image together, so that what they share is read from the cache; few images are shared out row by row.
+        let rows = if images < 16 { 1 } else { height };
+        filled_with(images * height * line, rows * line, Vec::new, |pairs, piece, pixels| {
+            for (index, pixels) in pixels.chunks_exact_mut(line).enumerate() {
+                let row = piece * rows + index;
                 vectorized(
                     #[inline(always)]
-                    || self.row(row / height, row % height, &mut pairs, pixels),
+                    || self.row(row / height, row % height, pairs, pixels),
                 );
-            });
-        target
+            }
+        })
     }
 
     #[inline(always)]
@@ -144,7 +146,7 @@ fn backward<T: Real>(
     numbers!(x_numbers: T = x);
     numbers!(kernel_numbers: T = kernel);
     numbers!(dy_numbers: T = gradient);
-    let dx = x.track_op().then(|| {
+    let dx = wants_gradient(x).then(|| {
         let correlation = Correlation {
             rows: rows.by_pixel(),
             columns: columns.by_pixel(),
@@ -157,7 +159,7 @@ fn backward<T: Real>(
         };
         Tensor::from_vec(correlation.compute(images), x.shape(), x.device())
     });
-    let dkernel = kernel.track_op().then(|| {
+    let dkernel = wants_gradient(kernel).then(|| {
         let (image, output) = (rows.input * columns.input * channels, op.window.positions() * channels);
         let by_row = rows.by_position();
         // For each tap of a row of the kernel the (pixel, position) pairs at which it lies on the image.
@@ -185,11 +187,11 @@ fn backward<T: Real>(
         });
         Tensor::from_vec(sum, kernel.shape(), kernel.device())
     });
-    let dbias = bias.filter(|bias| bias.track_op()).map(|bias| {
+    let dbias = bias.filter(|bias| wants_gradient(bias)).map(|bias| {
         let output = op.window.positions() * channels;
         let sum = in_pieces(images, channels, |index, sum: &mut [T]| {
             for pixel in dy_numbers[index * output..][..output].chunks_exact(channels) {
-                sum.iter_mut().zip(pixel).for_each(|(sum, dy)| *sum += *dy);
+                add(sum, pixel);
             }
         });
         Tensor::from_vec(sum, bias.shape(), bias.device())
@@ -213,7 +215,7 @@ fn in_pieces<T: Real>(images: usize, len: usize, add: impl Fn(usize, &mut [T]) +
     });
     let (total, rest) = parts.split_at_mut(len);
     for part in rest.chunks_exact(len) {
-        total.iter_mut().zip(part).for_each(|(total, part)| *total += *part);
+        super::linear::add(total, part);
     }
     parts.truncate(len);
     parts

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::activation::{apply, apply_gradient};
 use super::factor::{Factor, Places, aligned};
 use super::real::{Real, filled, filled_pair, filled_with, pairwise, vectorized};
+use super::scattered::Scattered;
 use super::simd::{Simd, Vectors, with_simd};
 use super::tile::{Left, Panel, Panels, are_neighbours, tile};
 use super::tiles::{KernelGradient, Lines};
@@ -244,6 +245,12 @@ impl Direct {
         }
     }
 
+    /// Numbers of a row of the output's gradient with zeros around.
+    fn turned_line(&self) -> usize {
+        let columns = self.window.columns;
+        (columns.input + (columns.window - 1) * columns.dilation) * self.filters
+    }
+
     /// Where the taps of the kernel lie in the padded image, in pixels.
     fn taps(&self) -> Vec<usize> {
         let (rows, columns) = (self.window.rows, self.window.columns);
@@ -302,8 +309,8 @@ impl Direct {
         let mut before = vec![zero; if activates { output } else { 0 }];
         // What lies in no pool stays zero.
         dz.resize(if piece.pooled.is_some() { self.output() } else { 0 }, zero);
-        let turning = (!dx.is_empty()).then(|| Turned::new::<S>(self, kernel));
-        let around = aligned(&mut around, turning.as_ref().map_or(0, |turned| turned.len));
+        let backwards = (!dx.is_empty()).then(|| Backwards::new::<S>(self, kernel));
+        let around = aligned(&mut around, backwards.as_ref().map_or(0, Backwards::len));
         let mut dx = dx.chunks_exact_mut(self.image());
         let images = piece.x.chunks_exact(self.image());
         let outputs = piece.y.chunks_exact(output).zip(piece.dy.chunks_exact(output));
@@ -340,8 +347,10 @@ impl Direct {
                 );
                 self.kernel_gradient::<S>(self.pad(image, padded), packed, panels, dw);
             }
-            if let (Some(turned), Some(dx)) = (&turning, dx.next()) {
-                turned.image_gradient::<S>(dz, around, dx);
+            match (&backwards, dx.next()) {
+                (Some(Backwards::Turned(kernel)), Some(dx)) => kernel.image_gradient::<S>(dz, around, dx),
+                (Some(Backwards::Scattered(kernel)), Some(dx)) => kernel.image_gradient::<S>(dz, around, dx),
+                _ => {}
             }
         }
         if !db.is_empty() {
@@ -400,6 +409,32 @@ pub(super) struct Images<'a, T> {
     pub(super) pooled: Option<(Window, &'a [T])>,
 }
 
+/// How the gradient of the output becomes that of the image.
+enum Backwards<'a, T> {
+    Turned(Turned<'a, T>),
+    Scattered(Scattered<T>),
+}
+
+impl<'a, T: Real> Backwards<'a, T> {
+    fn new<S: Simd<Scalar = T>>(direct: &'a Direct, kernel: &[T]) -> Self {
+        let line = direct.turned_line();
+        let (starts, length) = runs(&direct.window, line, direct.filters);
+        let lines = direct.turned_lines(&starts, length, line);
+        match Scattered::new::<S>(direct, kernel, lines) {
+            Some(scattered) => Backwards::Scattered(scattered),
+            None => Backwards::Turned(Turned::new::<S>(direct, kernel)),
+        }
+    }
+
+    /// Numbers of the room that it needs.
+    fn len(&self) -> usize {
+        match self {
+            Backwards::Turned(kernel) => kernel.len,
+            Backwards::Scattered(kernel) => kernel.len(),
+        }
+    }
+}
+
 /// The convolution that brings the gradient of the output back to the image: with the taps in reverse order, and inputs and outputs
 /// exchanged.
 struct Turned<'a, T> {
@@ -423,7 +458,7 @@ impl<'a, T: Real> Turned<'a, T> {
             }
         }
         let reach = |axis: Axis| (axis.window - 1) * axis.dilation;
-        let line = (direct.window.columns.input + reach(direct.window.columns)) * filters;
+        let line = direct.turned_line();
         let (starts, length) = runs(&direct.window, line, filters);
         let lines = direct.turned_lines(&starts, length, line);
         Self {

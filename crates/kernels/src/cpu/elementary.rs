@@ -1,4 +1,4 @@
-//! `exp` and `tanh` of f32 in a form that the compiler turns into vector instructions.
+//! `exp`, `tanh`, `erf` and a logarithm of f32 in a form that the compiler turns into vector instructions.
 //!
 //! The C library's functions take one number at a time, which made the hyperbolic tangents of LeNet-5 cost as much as its convolutions.
 //! These have no branch and no table. They are wrong by at most 2 units in the last place (measured over all exponents in the
@@ -62,6 +62,57 @@ pub(super) fn tanh(x: f32) -> f32 {
     (if size < 0.625 { small } else { large }).copysign(x)
 }
 
+/// The error function.
+#[inline(always)]
+#[allow(clippy::excessive_precision, reason = "as they were fitted")]
+pub(super) fn erf(x: f32) -> f32 {
+    let size = x.abs();
+    // Up to 1: x (1 + p(x²)); coefficients by minimax of the relative error, the first is 2/√π - 1.
+    let square = x * x;
+    let mut p = 7.854_119_8e-5;
+    for coefficient in [
+        -8.010_278_1e-4,
+        5.188_338_5e-3,
+        -2.685_381_8e-2,
+        1.128_358_54e-1,
+        -3.761_262_6e-1,
+        1.283_791_67e-1,
+    ] {
+        p = p * square + coefficient;
+    }
+    let small = size + size * p;
+    // Beyond, up to 4, where f32 ends: 1 - exp(-q(x)); coefficients by minimax of the error of the whole.
+    let clamped = if size < 4.0 { size } else { 4.0 };
+    let mut q = -1.863_800_86e-4;
+    for coefficient in [
+        2.947_666_68e-3,
+        -2.183_809_69e-2,
+        1.031_068_19e-1,
+        6.381_447_32e-1,
+        1.127_089_26,
+        3.415_125_83e-4,
+    ] {
+        q = q * clamped + coefficient;
+    }
+    let large = 1.0 - exp(-q);
+    let value = (if size < 1.0 { small } else { large }).copysign(x);
+    if x.is_nan() { x } else { value }
+}
+
+/// $\ln(1 + x)$ for $x$ in $[0, 1]$.
+#[inline(always)]
+#[allow(clippy::excessive_precision, reason = "as they were fitted")]
+pub(super) fn ln_1p(x: f32) -> f32 {
+    // 2 artanh(s) with s = x / (2 + x) up to 1/3; coefficients by minimax of the relative error.
+    let s = x / (2.0 + x);
+    let square = s * s;
+    let mut p = 2.430_087_2e-1;
+    for coefficient in [2.142_767_6e-1, 2.861_688_4e-1, 3.999_887_7e-1, 6.666_667_5e-1] {
+        p = p * square + coefficient;
+    }
+    (s + s) + s * square * p
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +136,14 @@ mod tests {
         let tiny = (0..2_000).map(|i| f32::from_bits(0x0080_0000 + i * 400_000));
         let error = largest_error(steps(-10.0, 10.0).chain(steps(-0.7, 0.7)).chain(tiny), tanh, f64::tanh);
         assert!(error < 2.0, "tanh: {error}");
+        let exact = candle_core::cpu::erf::erf_f64;
+        let tiny = (0..2_000).map(|i| f32::from_bits(0x0080_0000 + i * 400_000));
+        let error = largest_error(steps(-5.0, 5.0).chain(steps(-1.0, 1.0)).chain(tiny), erf, exact);
+        assert!(error < 2.0, "erf: {error}");
+        let tiny = (0..2_000).map(|i| f32::from_bits(0x0080_0000 + i * 400_000));
+        let fractions = steps(0.0, 1.0).chain(tiny).filter(|x| *x <= 1.0);
+        let error = largest_error(fractions, ln_1p, f64::ln_1p);
+        assert!(error < 2.0, "ln_1p: {error}");
     }
 
     #[test]
@@ -105,5 +164,12 @@ mod tests {
         );
         assert!(tanh(-0.0).is_sign_negative() && exp(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());
         assert!(exp(88.7).is_finite());
+        assert_eq!(
+            [erf(0.0), erf(10.0), erf(f32::INFINITY), erf(f32::NEG_INFINITY)],
+            [0.0, 1.0, 1.0, -1.0]
+        );
+        assert!(erf(-0.0).is_sign_negative() && erf(f32::NAN).is_nan());
+        assert_eq!(ln_1p(0.0), 0.0);
+        assert!(ln_1p(f32::NAN).is_nan());
     }
 }

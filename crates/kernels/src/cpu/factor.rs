@@ -44,7 +44,7 @@ pub(super) struct Packed<T> {
 }
 
 impl<T: Real> Packed<T> {
-    fn new<S: Simd<Scalar = T>>(matrix: &[T], columns: usize) -> Self {
+    pub(super) fn new<S: Simd<Scalar = T>>(matrix: &[T], columns: usize) -> Self {
         let panels = Panels::new::<S>(columns);
         let rows = matrix.len() / columns;
         let mut buffer = Vec::new();
@@ -55,7 +55,11 @@ impl<T: Real> Packed<T> {
         Self { buffer, rows, panels }
     }
 
-    fn numbers(&self) -> &[T] {
+    pub(super) fn panels(&self) -> Panels {
+        self.panels
+    }
+
+    pub(super) fn numbers(&self) -> &[T] {
         let skip = self.buffer.as_ptr().align_offset(64).min(64 / size_of::<T>());
         &self.buffer[skip..][..self.panels.len(self.rows)]
     }

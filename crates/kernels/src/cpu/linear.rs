@@ -6,9 +6,11 @@ use rayon::prelude::*;
 use super::activation::{activation as apply_activation, apply, apply_gradient, derivative_from_output};
 use super::matmul::{View, parallel_product};
 use super::real::{Real, filled, for_real, numbers, pairwise, slice, tensor_like, vectorized};
+use super::tiles;
 use crate::activation::Activation;
+use crate::deferred::Deferred;
 use crate::precision::MatmulPrecision;
-use crate::tape::{apply2, apply3, wants_gradient};
+use crate::tape::{apply2, apply3, defer, defers, wants_gradient};
 
 struct Op {
     activation: Activation,
@@ -79,7 +81,7 @@ fn backward<T: Real>(
     numbers!(gradient_numbers: T = gradient);
 
     // The gradient before the activation; rows in pieces of a fixed size.
-    let before;
+    let mut before = Vec::new();
     let dz: &[T] = if activation == Activation::Linear {
         gradient_numbers
     } else {
@@ -126,6 +128,25 @@ fn backward<T: Real>(
         wants_gradient(x),
         bias.is_some_and(wants_gradient),
     );
+    if wanted.0 && tiles::gives_pieces::<T>(precision, (inputs, rows, units)) && defers(kernel) {
+        let (dx, db) = rayon::join(|| wanted.1.then(x_gradient), || wanted.2.then(bias_gradient));
+        let of_sums = match activation {
+            Activation::Linear => gradient.contiguous()?,
+            _ => tensor_like(before, y)?,
+        };
+        defer(Deferred {
+            weight: kernel.clone(),
+            x: x.contiguous()?,
+            of_sums,
+            precision,
+        });
+        let like = |gradient: Option<Vec<T>>, of: &Tensor| gradient.map(|data| tensor_like(data, of)).transpose();
+        return Ok((
+            like(dx, x)?,
+            None,
+            bias.map(|bias| like(db, bias)).transpose()?.flatten(),
+        ));
+    }
     // Together, so that the threads wait for each other once.
     let (dw, (dx, db)) = rayon::join(
         || wanted.0.then(kernel_gradient),
@@ -140,6 +161,35 @@ fn backward<T: Real>(
             None => None,
         },
     ))
+}
+
+/// `x^T dz`, the gradient of a kernel.
+pub(crate) fn kernel_gradient(x: &Tensor, of_sums: &Tensor, precision: MatmulPrecision) -> Result<Tensor> {
+    fn product<T: Real>(x: &Tensor, of_sums: &Tensor, precision: MatmulPrecision) -> Result<Tensor> {
+        let ((rows, inputs), units) = (x.dims2()?, of_sums.dim(1)?);
+        numbers!(x_numbers: T = x);
+        numbers!(dz: T = of_sums);
+        let left = View::rows(x_numbers, rows, inputs).transposed();
+        let product = parallel_product(precision, left, View::rows(dz, rows, units), |_, _| {});
+        Tensor::from_vec(product, (inputs, units), x.device())
+    }
+    for_real!(x.dtype(), "linear", product::<T>(x, of_sums, precision))
+}
+
+/// [`kernel_gradient`] in pieces of [`tiles::ROWS_OF_PIECE`] rows, where [`tiles::gives_pieces`] says that there are some.
+pub(crate) fn kernel_gradient_in_pieces(
+    x: &Tensor,
+    of_sums: &Tensor,
+    precision: MatmulPrecision,
+    prepare: &(dyn Fn(usize) + Sync),
+    take: &(dyn Fn(usize, &[f32]) + Sync),
+) -> Result<()> {
+    let ((rows, inputs), units) = (x.dims2()?, of_sums.dim(1)?);
+    numbers!(x_numbers: f32 = x);
+    numbers!(dz: f32 = of_sums);
+    let left = View::rows(x_numbers, rows, inputs).transposed();
+    tiles::product_in_pieces(precision, left, View::rows(dz, rows, units), prepare, take);
+    Ok(())
 }
 
 impl CustomOp2 for Op {

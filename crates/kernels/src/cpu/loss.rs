@@ -3,8 +3,10 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::activation::{largest_and_sum, softmax_row, softplus};
-use super::real::{PIECE, Real, for_real, numbers, slice, tensor_like};
+use super::activation::sigmoid;
+use super::real::{PIECE, Real, changed, for_real, numbers, pairwise, slice, tensor_like, vectorized};
+use super::rows::{largest_and_sum, softmax_row, sum};
+use crate::tape::apply1;
 
 /// What the prediction is compared with; it gets no gradient.
 enum Target {
@@ -21,23 +23,19 @@ enum Target {
 struct Op(Target);
 
 pub(crate) fn sparse_categorical_crossentropy(logits: &Tensor, labels: Vec<usize>) -> Result<Tensor> {
-    logits.contiguous()?.apply_op1(Op(Target::Labels(labels)))
+    apply1(&logits.contiguous()?, Op(Target::Labels(labels)))
 }
 
 pub(crate) fn categorical_crossentropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    logits
-        .contiguous()?
-        .apply_op1(Op(Target::Distributions(targets.clone())))
+    apply1(&logits.contiguous()?, Op(Target::Distributions(targets.clone())))
 }
 
 pub(crate) fn mean_squared_error(prediction: &Tensor, target: &Tensor) -> Result<Tensor> {
-    prediction.contiguous()?.apply_op1(Op(Target::Numbers(target.clone())))
+    apply1(&prediction.contiguous()?, Op(Target::Numbers(target.clone())))
 }
 
 pub(crate) fn binary_crossentropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    logits
-        .contiguous()?
-        .apply_op1(Op(Target::Probabilities(targets.clone())))
+    apply1(&logits.contiguous()?, Op(Target::Probabilities(targets.clone())))
 }
 
 /// Adds up in f64, piece by piece in a fixed order.
@@ -45,7 +43,12 @@ fn total<T: Real>(len: usize, piece: usize, term: impl Fn(std::ops::Range<usize>
     let pieces = len.div_ceil(piece);
     let parts: Vec<f64> = (0..pieces)
         .into_par_iter()
-        .map(|index| term(index * piece..((index + 1) * piece).min(len)))
+        .map(|index| {
+            vectorized(
+                #[inline(always)]
+                || term(index * piece..((index + 1) * piece).min(len)),
+            )
+        })
         .collect();
     T::from_f64(parts.iter().sum())
 }
@@ -56,53 +59,74 @@ fn forward<T: Real>(target: &Target, storage: &CpuStorage, layout: &Layout) -> R
     let rows = x.len() / classes;
     let rows_each = (PIECE / classes).max(1);
     let loss: T = match target {
-        Target::Labels(labels) => total(rows, rows_each, |range| {
-            range
-                .map(|row| {
+        Target::Labels(labels) => total(
+            rows,
+            rows_each,
+            #[inline(always)]
+            |range| {
+                let of_row = |row: usize| {
                     let logits = &x[row * classes..(row + 1) * classes];
                     let (largest, sum) = largest_and_sum(logits);
                     (sum.ln() + (largest - logits[labels[row]])).to_f64() / rows as f64
-                })
-                .sum()
-        }),
+                };
+                range.map(of_row).sum()
+            },
+        ),
         Target::Distributions(targets) => {
             numbers!(targets: T = targets);
-            total(rows, rows_each, |range| {
-                range
-                    .map(|row| {
+            total(
+                rows,
+                rows_each,
+                #[inline(always)]
+                |range| {
+                    let of_row = |row: usize| {
                         let row = row * classes..(row + 1) * classes;
-                        let (largest, sum) = largest_and_sum(&x[row.clone()]);
-                        let log_sum = sum.ln();
-                        let terms = x[row.clone()].iter().zip(&targets[row]);
-                        terms
-                            .map(|(x, t)| (*t * (log_sum + (largest - *x))).to_f64())
-                            .sum::<f64>()
-                            / rows as f64
-                    })
-                    .sum()
-            })
+                        let logits = &x[row.clone()];
+                        let (largest, exponentials) = largest_and_sum(logits);
+                        let log_sum = exponentials.ln();
+                        sum(logits, &targets[row], 0.0, |x, t| {
+                            (t * (log_sum + (largest - x))).to_f64()
+                        }) / rows as f64
+                    };
+                    range.map(of_row).sum()
+                },
+            )
         }
         Target::Numbers(targets) => {
             numbers!(targets: T = targets);
-            total(x.len(), PIECE, |range| {
-                let terms = x[range.clone()].iter().zip(&targets[range]);
-                terms.map(|(x, t)| ((*x - *t) * (*x - *t)).to_f64()).sum::<f64>() / x.len() as f64
-            })
+            total(
+                x.len(),
+                PIECE,
+                #[inline(always)]
+                |range| {
+                    sum(&x[range.clone()], &targets[range], 0.0, |x, t| {
+                        ((x - t) * (x - t)).to_f64()
+                    }) / x.len() as f64
+                },
+            )
         }
         Target::Probabilities(targets) => {
             numbers!(targets: T = targets);
-            total(x.len(), PIECE, |range| {
-                let terms = x[range.clone()].iter().zip(&targets[range]);
-                terms.map(|(x, t)| binary_loss(*x, *t).to_f64()).sum::<f64>() / x.len() as f64
-            })
+            total(
+                x.len(),
+                PIECE,
+                #[inline(always)]
+                |range| {
+                    sum(&x[range.clone()], &targets[range], 0.0, |x, t| {
+                        binary_loss(x, t).to_f64()
+                    }) / x.len() as f64
+                },
+            )
         }
     };
     Ok(T::to_cpu_storage_owned(vec![loss]))
 }
 
 /// `max(z, 0) - z t + ln(1 + exp(-|z|))`, written so that large terms cancel exactly for t = 0 and t = 1.
+#[inline(always)]
 fn binary_loss<T: Real>(logit: T, target: T) -> T {
-    target * softplus(-logit) + (T::one() - target) * softplus(logit)
+    let (zero, rest) = (T::zero(), (-logit.abs()).exp().ln_1p());
+    target * ((-logit).larger(zero) + rest) + (T::one() - target) * (logit.larger(zero) + rest)
 }
 
 fn backward<T: Real>(target: &Target, x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
@@ -111,59 +135,73 @@ fn backward<T: Real>(target: &Target, x: &Tensor, gradient: &Tensor) -> Result<T
     let upstream = upstream[0];
     let classes = x.dims().last().copied().unwrap_or(1);
     let rows_each = (PIECE / classes).max(1);
-    let mut dx = x_numbers.to_vec();
-    let scale = upstream / T::from_f64((dx.len() / classes) as f64);
-    let scale_all = upstream / T::from_f64(dx.len() as f64);
-    match target {
-        Target::Labels(labels) => {
-            dx.par_chunks_mut(rows_each * classes)
-                .zip(labels.par_chunks(rows_each))
-                .for_each(|(dx, labels)| {
+    let scale = upstream / T::from_f64((x_numbers.len() / classes) as f64);
+    let scale_all = upstream / T::from_f64(x_numbers.len() as f64);
+    let piece = match target {
+        Target::Labels(_) | Target::Distributions(_) => rows_each * classes,
+        Target::Numbers(_) | Target::Probabilities(_) => PIECE,
+    };
+    let dx = |change: &(dyn Fn(std::ops::Range<usize>, &mut [T]) + Sync)| {
+        changed(x_numbers, piece, |index, dx| {
+            change(index * piece..index * piece + dx.len(), dx);
+        })
+    };
+    let dx = match target {
+        Target::Labels(labels) => dx(&|range, dx| {
+            let labels = &labels[range.start / classes..range.end / classes];
+            vectorized(
+                #[inline(always)]
+                || {
                     for (row, label) in dx.chunks_exact_mut(classes).zip(labels) {
                         softmax_row(row);
                         row[*label] -= T::one();
                         row.iter_mut().for_each(|x| *x *= scale);
                     }
-                });
-        }
+                },
+            );
+        }),
         Target::Distributions(targets) => {
             numbers!(targets: T = targets);
-            let piece = rows_each * classes;
-            dx.par_chunks_mut(piece)
-                .zip(targets.par_chunks(piece))
-                .for_each(|(dx, targets)| {
-                    for (row, targets) in dx.chunks_exact_mut(classes).zip(targets.chunks_exact(classes)) {
-                        softmax_row(row);
-                        // The targets of a row need not sum to 1.
-                        let weight = targets.iter().fold(T::zero(), |sum, t| sum + *t);
-                        row.iter_mut()
-                            .zip(targets)
-                            .for_each(|(x, t)| *x = (*x * weight - *t) * scale);
-                    }
-                });
+            dx(&|range, dx| {
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        let targets = targets[range.clone()].chunks_exact(classes);
+                        for (row, targets) in dx.chunks_exact_mut(classes).zip(targets) {
+                            softmax_row(row);
+                            // The targets of a row need not sum to 1.
+                            let weight = sum(targets, targets, T::zero(), |t, _| t);
+                            pairwise(row, targets, |x, t| *x = (*x * weight - *t) * scale);
+                        }
+                    },
+                );
+            })
         }
         Target::Numbers(targets) => {
             numbers!(targets: T = targets);
             let factor = scale_all + scale_all;
-            dx.par_chunks_mut(PIECE)
-                .zip(targets.par_chunks(PIECE))
-                .for_each(|(dx, targets)| {
-                    dx.iter_mut().zip(targets).for_each(|(x, t)| *x = (*x - *t) * factor);
-                });
+            dx(&|range, dx| {
+                vectorized(
+                    #[inline(always)]
+                    || pairwise(dx, &targets[range.clone()], |x, t| *x = (*x - *t) * factor),
+                );
+            })
         }
         Target::Probabilities(targets) => {
             numbers!(targets: T = targets);
-            dx.par_chunks_mut(PIECE)
-                .zip(targets.par_chunks(PIECE))
-                .for_each(|(dx, targets)| {
-                    dx.iter_mut().zip(targets).for_each(|(x, t)| {
-                        // sigmoid(x) - t, without cancelling for t = 1.
-                        let (positive, negative) = ((-softplus(-*x)).exp(), (-softplus(*x)).exp());
-                        *x = ((T::one() - *t) * positive - *t * negative) * scale_all;
-                    });
-                });
+            dx(&|range, dx| {
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        pairwise(dx, &targets[range.clone()], |x, t| {
+                            // sigmoid(x) - t, without cancelling for t = 1.
+                            *x = ((T::one() - *t) * sigmoid(*x) - *t * sigmoid(-*x)) * scale_all;
+                        });
+                    },
+                );
+            })
         }
-    }
+    };
     tensor_like(dx, x)
 }
 

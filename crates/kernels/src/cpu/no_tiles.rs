@@ -14,6 +14,24 @@ pub(super) fn parallel_product<T: Real>(
     None
 }
 
+/// Rows of a piece of a product, if there were any.
+pub(crate) const ROWS_OF_PIECE: usize = 32;
+
+/// Never: there are no tiles.
+pub(super) fn gives_pieces<T: Real>(_: MatmulPrecision, _sizes: (usize, usize, usize)) -> bool {
+    false
+}
+
+/// Nothing.
+pub(super) fn product_in_pieces(
+    _: MatmulPrecision,
+    _a: View<'_, f32>,
+    _b: View<'_, f32>,
+    _prepare: &(dyn Fn(usize) + Sync),
+    _take: &(dyn Fn(usize, &[f32]) + Sync),
+) {
+}
+
 /// What [`super::tiles`] reads of an image.
 #[derive(Clone, Copy)]
 #[allow(dead_code, reason = "read where there are tiles")]
@@ -31,6 +49,10 @@ pub(super) enum Convolution {}
 
 impl Convolution {
     pub(super) fn new<T: Real>(_: MatmulPrecision, _kernel: &[T], _columns: usize, _: Lines<'_>) -> Option<Self> {
+        None
+    }
+
+    pub(super) fn work<T: Real>(_: MatmulPrecision, _columns: usize, _: Lines<'_>) -> Option<usize> {
         None
     }
 

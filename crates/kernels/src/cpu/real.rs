@@ -18,14 +18,13 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
     fn exp(self) -> Self;
     fn exp_m1(self) -> Self;
     fn ln(self) -> Self;
+    /// $\ln(1 + x)$ of a number in $[0, 1]$.
     fn ln_1p(self) -> Self;
     fn tanh(self) -> Self;
     fn abs(self) -> Self;
 
     /// The error function.
-    fn erf(self) -> Self {
-        Self::from_f64(candle_core::cpu::erf::erf_f64(self.to_f64()))
-    }
+    fn erf(self) -> Self;
 
     /// The numbers, if they are of `f32`.
     fn as_f32(_numbers: &[Self]) -> Option<&[f32]> {
@@ -53,18 +52,20 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
     }
 
     /// The larger one, `other` if `self` is NaN.
+    #[inline(always)]
     fn larger(self, other: Self) -> Self {
         if self > other { self } else { other }
     }
 
     /// The smaller one, `other` if `self` is NaN.
+    #[inline(always)]
     fn smaller(self, other: Self) -> Self {
         if self < other { self } else { other }
     }
 }
 
 macro_rules! real {
-    ($type:ty, $exp:path, $tanh:path $(, $more:item)*) => {
+    ($type:ty, $exp:path, $tanh:path, $erf:path, $ln_1p:path $(, $more:item)*) => {
         impl Real for $type {
             $($more)*
 
@@ -79,13 +80,19 @@ macro_rules! real {
             fn ln(self) -> Self {
                 <$type>::ln(self)
             }
+            #[inline(always)]
             fn ln_1p(self) -> Self {
-                <$type>::ln_1p(self)
+                $ln_1p(self)
             }
             #[inline(always)]
             fn tanh(self) -> Self {
                 $tanh(self)
             }
+            #[inline(always)]
+            fn erf(self) -> Self {
+                $erf(self)
+            }
+            #[inline(always)]
             fn abs(self) -> Self {
                 <$type>::abs(self)
             }
@@ -97,6 +104,8 @@ real!(
     f32,
     elementary::exp,
     elementary::tanh,
+    elementary::erf,
+    elementary::ln_1p,
     fn as_f32(numbers: &[f32]) -> Option<&[f32]> {
         Some(numbers)
     },
@@ -117,7 +126,7 @@ real!(
         }
     }
 );
-real!(f64, f64::exp, f64::tanh);
+real!(f64, f64::exp, f64::tanh, candle_core::cpu::erf::erf_f64, f64::ln_1p);
 
 /// Calls a function of a [`Real`] with the type that a tensor holds.
 macro_rules! for_real {
@@ -213,6 +222,31 @@ pub(crate) fn filled_pair<T: Real, S>(
         second.set_len(len);
     }
     (first, second)
+}
+
+/// A copy of some numbers that a function changes in parallel, in pieces of `piece` numbers; it gets the piece's place.
+///
+/// Each piece is changed while it is in the cache of the thread that copied it.
+pub(crate) fn changed<T: Real>(numbers: &[T], piece: usize, change: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
+    let (len, piece) = (numbers.len(), piece.max(1));
+    let mut copy: Vec<T> = Vec::with_capacity(len);
+    copy.spare_capacity_mut()[..len]
+        .par_chunks_mut(piece)
+        .zip(numbers.par_chunks(piece))
+        .enumerate()
+        .for_each(|(index, (to, from))| {
+            let to = to.as_mut_ptr().cast::<T>();
+            // SAFETY: both parts have the same length and do not overlap, as one is borrowed mutably; `MaybeUninit<T>` lies in memory as
+            // `T` does, and each number of the part has been written when it becomes a slice of `T`.
+            let part = unsafe {
+                std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len());
+                std::slice::from_raw_parts_mut(to, from.len())
+            };
+            change(index, part);
+        });
+    // SAFETY: the capacity is at least `len`, and the parts, all of which were written, are the first `len` numbers.
+    unsafe { copy.set_len(len) };
+    copy
 }
 
 /// The same memory with zeros in it.

@@ -61,17 +61,30 @@ fn maxima_with<S: Simd>(
                 for (start, y) in starts.zip(y.chunks_exact_mut(channels)) {
                     let mut winners = winners.next();
                     for at in (0..whole).step_by(S::LANES) {
-                        let seen = |offset: usize| S::load(x[start + at + offset..][..S::LANES].as_ptr());
-                        let (mut best, mut winner) = (seen(0), S::zero());
-                        for (offset, number) in taps.iter().zip(&numbers).skip(1) {
-                            let x = seen(*offset);
-                            winner = S::select_greater(x, best, S::splat(number), winner);
-                            best = S::select_greater(x, best, x, best);
-                        }
+                        let (best, winner) = largest::<S>(
+                            &taps,
+                            &numbers,
+                            #[inline(always)]
+                            |offset| S::load(x[start + at + offset..][..S::LANES].as_ptr()),
+                        );
                         S::store(y[at..][..S::LANES].as_mut_ptr(), best);
                         if let Some(winners) = &mut winners {
                             S::store(winners[at..][..S::LANES].as_mut_ptr(), winner);
                         }
+                    }
+                    let rest = channels - whole;
+                    if S::MASKED && rest > 0 {
+                        let (best, winner) = largest::<S>(
+                            &taps,
+                            &numbers,
+                            #[inline(always)]
+                            |offset| S::load_first(x[start + whole + offset..][..rest].as_ptr(), rest),
+                        );
+                        S::store_first(y[whole..][..rest].as_mut_ptr(), best, rest);
+                        if let Some(winners) = &mut winners {
+                            S::store_first(winners[whole..][..rest].as_mut_ptr(), winner, rest);
+                        }
+                        continue;
                     }
                     for at in whole..channels {
                         let (mut best, mut winner) = (x[start + at], numbers[0]);
@@ -89,6 +102,28 @@ fn maxima_with<S: Simd>(
                 }
             },
         );
+    }
+}
+
+/// The largest numbers of a pool lane by lane, and the numbers of the taps that they stand at.
+///
+/// # Safety
+/// The processor must have the instructions.
+#[inline(always)]
+unsafe fn largest<S: Simd>(
+    taps: &[usize],
+    numbers: &[S::Scalar],
+    seen: impl Fn(usize) -> S::Vector,
+) -> (S::Vector, S::Vector) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let (mut best, mut winner) = (seen(taps[0]), S::zero());
+        for (offset, number) in taps.iter().zip(numbers).skip(1) {
+            let x = seen(*offset);
+            winner = S::select_greater(x, best, S::splat(number), winner);
+            best = S::select_greater(x, best, x, best);
+        }
+        (best, winner)
     }
 }
 
@@ -122,6 +157,14 @@ fn to_winners_with<S: Simd>(
                             let dy = S::load(dy[at..][..S::LANES].as_ptr());
                             let chosen = S::select_equal(winner, S::splat(number), dy, S::zero());
                             S::store(dx[at..][..S::LANES].as_mut_ptr(), chosen);
+                        }
+                        let rest = channels - whole;
+                        if S::MASKED && rest > 0 {
+                            let winner = S::load_first(winners[whole..].as_ptr(), rest);
+                            let dy = S::load_first(dy[whole..].as_ptr(), rest);
+                            let chosen = S::select_equal(winner, S::splat(number), dy, S::zero());
+                            S::store_first(dx[whole..].as_mut_ptr(), chosen, rest);
+                            continue;
                         }
                         for at in whole..channels {
                             dx[at] = if winners[at] == *number { dy[at] } else { zero };

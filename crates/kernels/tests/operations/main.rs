@@ -1,5 +1,6 @@
 //! The operations as their users call them.
 
+mod deferred;
 mod differences;
 mod gradients;
 mod losses;

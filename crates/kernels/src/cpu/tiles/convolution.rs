@@ -62,12 +62,26 @@ impl Convolution {
         columns: usize,
         lines: Lines<'_>,
     ) -> Option<Self> {
+        let parts = Self::parts(precision, lines)?;
+        let kernel = T::as_f32(kernel)?;
+        Some(with_parts!(parts, packed_kernel(kernel, columns, lines.length)))
+    }
+
+    /// Into how many parts factors are split, where tiles serve.
+    fn parts(precision: MatmulPrecision, lines: Lines<'_>) -> Option<usize> {
         let parts = precision.parts().filter(|_| is_available())?;
         // A row of less than 16 columns fills neither a tile nor a vector.
         let used = lines.length as f64 / lines.length.next_multiple_of(DEPTH) as f64;
         let share = used * lines.share();
-        let kernel = T::as_f32(kernel).filter(|_| share >= LEAST_USE[parts - 1])?;
-        Some(with_parts!(parts, packed_kernel(kernel, columns, lines.length)))
+        (share >= LEAST_USE[parts - 1]).then_some(parts)
+    }
+
+    /// How many multiply-adds of vectors take the time of an image, where tiles serve: a product of tiles takes that of 32.
+    pub(in crate::cpu) fn work<T: Real>(precision: MatmulPrecision, columns: usize, lines: Lines<'_>) -> Option<usize> {
+        let parts = Self::parts(precision, lines).filter(|_| T::as_f32(&[]).is_some())?;
+        let blocks = lines.starts.len() * lines.length.div_ceil(DEPTH);
+        let tiles = lines.positions() / EDGE * columns.div_ceil(EDGE) * blocks;
+        Some(32 * tiles * parts * (parts + 1) / 2)
     }
 
     fn strips(&self) -> usize {

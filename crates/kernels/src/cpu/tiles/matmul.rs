@@ -11,10 +11,10 @@ use crate::cpu::real::Real;
 use crate::precision::MatmulPrecision;
 
 /// Products of fewer multiplications are left to multiply-adds.
-const SMALL: usize = 1 << 18;
+pub(super) const SMALL: usize = 1 << 18;
 /// Blocks of 32 terms whose tiles of the right factor lie in the L1 cache together: 128 terms of 32 columns in three parts are 24 KiB, and
 /// so are 384 in one part. Longer chunks load and store the sums less often.
-const fn chunk(parts: usize) -> usize {
+pub(super) const fn chunk(parts: usize) -> usize {
     12 / parts
 }
 /// Columns of a task: its part of the right factor, for a chunk of terms, is packed once for all rows.
@@ -103,78 +103,119 @@ fn packed<const PARTS: usize>(a: View<'_, f32>) -> Vec<Tile> {
 }
 
 /// A part of the result.
-struct Block {
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
+pub(super) struct Block {
+    pub(super) rows: std::ops::Range<usize>,
+    pub(super) columns: std::ops::Range<usize>,
     /// Columns of the whole result.
-    width: usize,
+    pub(super) width: usize,
 }
 
 impl Block {
     /// # Safety
     /// The result behind `shared` must hold this block, and no other thread may touch it meanwhile.
     unsafe fn compute<const PARTS: usize>(&self, left: &[Tile], b: View<'_, f32>, shared: &Shared<f32>) {
-        let chunk_blocks = chunk(PARTS);
         let tiles = Tiles::configure();
         let blocks = b.rows_count().div_ceil(DEPTH);
-        let (row_strips, column_strips) = (self.rows.len().div_ceil(EDGE), self.columns.len().div_ceil(EDGE));
+        let column_strips = self.columns.len().div_ceil(EDGE);
         let mut right: Vec<MaybeUninit<Tile>> =
-            vec![MaybeUninit::uninit(); column_strips * chunk_blocks.min(blocks) * PARTS];
+            vec![MaybeUninit::uninit(); column_strips * chunk(PARTS).min(blocks) * PARTS];
         let mut edge = vec![0.0f32; 4 * EDGE * EDGE];
-        for from in (0..blocks).step_by(chunk_blocks) {
-            let range = from..(from + chunk_blocks).min(blocks);
+        for range in chunks(blocks, PARTS) {
             let strip_tiles = range.len() * PARTS;
             for (strip, tiles) in right.chunks_exact_mut(strip_tiles).take(column_strips).enumerate() {
                 pack::<PARTS>(b, Side::Right, self.columns.start / EDGE + strip, range.clone(), tiles);
             }
-            const TILE: usize = size_of::<Tile>();
-            let offsets: [usize; chunk(1)] = std::array::from_fn(|block| block * PARTS * TILE);
-            let offsets = &offsets[..range.len()];
-            let strips = |first: *const u8, distance: usize| Strips {
+            let right = Packed {
+                first: right.as_ptr(),
+                strip: strip_tiles,
+            };
+            let left = Packed {
+                first: left[range.start * PARTS..].as_ptr().cast(),
+                strip: blocks * PARTS,
+            };
+            // SAFETY: the strips were packed, and the caller vouches for the result.
+            unsafe { self.add::<PARTS>(&tiles, left, right, range, &mut edge, shared) }
+        }
+    }
+
+    /// Adds the products of one range of blocks of terms; the first one replaces what was there.
+    ///
+    /// # Safety
+    /// The tiles of these blocks must be there for every strip of the block's rows and columns; as for [`Block::compute`].
+    pub(super) unsafe fn add<const PARTS: usize>(
+        &self,
+        tiles: &Tiles,
+        left: Packed,
+        right: Packed,
+        range: std::ops::Range<usize>,
+        edge: &mut [f32],
+        shared: &Shared<f32>,
+    ) {
+        const TILE: usize = size_of::<Tile>();
+        let (row_strips, column_strips) = (self.rows.len().div_ceil(EDGE), self.columns.len().div_ceil(EDGE));
+        let offsets: [usize; chunk(1)] = std::array::from_fn(|block| block * PARTS * TILE);
+        let offsets = &offsets[..range.len()];
+        let strips = |packed: Packed, strip: usize| {
+            let first: *const u8 = packed.first.wrapping_add(strip * packed.strip).cast();
+            Strips {
                 first,
-                second: first.wrapping_add(distance),
+                second: first.wrapping_add(packed.strip * TILE),
                 row: 64,
                 part: TILE,
                 offsets,
-            };
-            for column in (0..column_strips).step_by(2) {
-                let right = strips(right[column * strip_tiles..].as_ptr().cast(), strip_tiles * TILE);
-                for row in (0..row_strips).step_by(2) {
-                    let left = strips(
-                        left[(row * blocks + range.start) * PARTS..].as_ptr().cast(),
-                        blocks * PARTS * TILE,
-                    );
-                    let (i, j) = (self.rows.start + row * EDGE, self.columns.start + column * EDGE);
-                    let (rows, columns) = ((self.rows.end - i).min(2 * EDGE), (self.columns.end - j).min(2 * EDGE));
-                    // SAFETY: the strips were packed, a second one only where there is one; whole tiles go where they belong, of
-                    // others the numbers are copied there, all inside this block.
-                    unsafe {
-                        let to = shared.at(i * self.width + j);
-                        let (twice_rows, twice_columns) = (rows > EDGE, columns > EDGE);
-                        let whole = rows % EDGE == 0 && columns % EDGE == 0;
-                        let accumulate = from > 0;
-                        let (out, stride) = if whole {
-                            (to, self.width)
-                        } else {
-                            if accumulate {
-                                copy(to, self.width, edge.as_mut_ptr(), 2 * EDGE, rows, columns);
-                            }
-                            (edge.as_mut_ptr(), 2 * EDGE)
-                        };
-                        match (twice_rows, twice_columns) {
-                            (true, true) => multiply::<PARTS, 2, 2>(&tiles, left, right, out, stride, accumulate),
-                            (true, false) => multiply::<PARTS, 2, 1>(&tiles, left, right, out, stride, accumulate),
-                            (false, true) => multiply::<PARTS, 1, 2>(&tiles, left, right, out, stride, accumulate),
-                            (false, false) => multiply::<PARTS, 1, 1>(&tiles, left, right, out, stride, accumulate),
+            }
+        };
+        for column in (0..column_strips).step_by(2) {
+            let right = strips(right, column);
+            for row in (0..row_strips).step_by(2) {
+                let left = strips(left, row);
+                let (i, j) = (self.rows.start + row * EDGE, self.columns.start + column * EDGE);
+                let (rows, columns) = ((self.rows.end - i).min(2 * EDGE), (self.columns.end - j).min(2 * EDGE));
+                // SAFETY: the strips are there, a second one only where there is one; whole tiles go where they belong, of
+                // others the numbers are copied there, all inside this block.
+                unsafe {
+                    let to = shared.at(i * self.width + j);
+                    let (twice_rows, twice_columns) = (rows > EDGE, columns > EDGE);
+                    let whole = rows % EDGE == 0 && columns % EDGE == 0;
+                    let accumulate = range.start > 0;
+                    let (out, stride) = if whole {
+                        (to, self.width)
+                    } else {
+                        if accumulate {
+                            copy(to, self.width, edge.as_mut_ptr(), 2 * EDGE, rows, columns);
                         }
-                        if !whole {
-                            copy(edge.as_ptr(), 2 * EDGE, to, self.width, rows, columns);
-                        }
+                        (edge.as_mut_ptr(), 2 * EDGE)
+                    };
+                    match (twice_rows, twice_columns) {
+                        (true, true) => multiply::<PARTS, 2, 2>(tiles, left, right, out, stride, accumulate),
+                        (true, false) => multiply::<PARTS, 2, 1>(tiles, left, right, out, stride, accumulate),
+                        (false, true) => multiply::<PARTS, 1, 2>(tiles, left, right, out, stride, accumulate),
+                        (false, false) => multiply::<PARTS, 1, 1>(tiles, left, right, out, stride, accumulate),
+                    }
+                    if !whole {
+                        copy(edge.as_ptr(), 2 * EDGE, to, self.width, rows, columns);
                     }
                 }
             }
         }
     }
+}
+
+/// The blocks of terms whose tiles are packed together.
+pub(super) fn chunks(blocks: usize, parts: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let step = chunk(parts);
+    (0..blocks)
+        .step_by(step)
+        .map(move |from| from..(from + step).min(blocks))
+}
+
+/// The tiles of a factor for a range of blocks of terms.
+#[derive(Clone, Copy)]
+pub(super) struct Packed {
+    /// Those of the first strip, block after block, part after part.
+    pub(super) first: *const MaybeUninit<Tile>,
+    /// Tiles from a strip to the next.
+    pub(super) strip: usize,
 }
 
 /// # Safety

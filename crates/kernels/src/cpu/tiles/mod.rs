@@ -4,11 +4,14 @@ mod amx;
 mod convolution;
 mod gradient;
 mod matmul;
+mod pieces;
 mod split;
 
 pub(super) use convolution::{Convolution, Lines};
 pub(super) use gradient::KernelGradient;
 pub(super) use matmul::parallel_product;
+pub(crate) use pieces::ROWS_OF_PIECE;
+pub(super) use pieces::{gives_pieces, product_in_pieces};
 
 /// Calls a function with the number of parts as a constant.
 macro_rules! with_parts {

@@ -194,9 +194,15 @@ pub(super) unsafe fn pack_block<const PARTS: usize>(
     // SAFETY: the caller vouches for the instructions and the rows.
     unsafe {
         if term_stride == 1 {
-            pack_rows::<PARTS>(source, side == Side::Right, to);
+            match side {
+                Side::Left => pack_rows::<PARTS, false>(source, to),
+                Side::Right => pack_rows::<PARTS, true>(source, to),
+            }
         } else {
-            pack_pairs::<PARTS>(source, side == Side::Left, to);
+            match side {
+                Side::Left => pack_pairs::<PARTS, true>(source, to),
+                Side::Right => pack_pairs::<PARTS, false>(source, to),
+            }
         }
     }
 }
@@ -220,7 +226,7 @@ fn mask(count: usize) -> u16 {
 /// # Safety
 /// As [`pack_block`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-unsafe fn pack_rows<const PARTS: usize>(source: Source<'_>, exchanged: bool, to: Rows) {
+unsafe fn pack_rows<const PARTS: usize, const EXCHANGED: bool>(source: Source<'_>, to: Rows) {
     let (low, high) = (mask(source.terms), mask(source.terms.saturating_sub(16)));
     let mut rows = [[_mm512_setzero_si512(); EDGE]; PARTS];
     let start = source.data.as_ptr();
@@ -239,7 +245,7 @@ unsafe fn pack_rows<const PARTS: usize>(source: Source<'_>, exchanged: bool, to:
             )
         };
         for (part, found) in found.into_iter().enumerate() {
-            if exchanged {
+            if EXCHANGED {
                 rows[part][line] = found;
             } else {
                 // SAFETY: the caller vouches for the rows.
@@ -248,7 +254,7 @@ unsafe fn pack_rows<const PARTS: usize>(source: Source<'_>, exchanged: bool, to:
         }
     }
     // SAFETY: as above.
-    unsafe { finish::<PARTS>(&rows, exchanged, source.lines, to) }
+    unsafe { finish::<PARTS, EXCHANGED>(&rows, source.lines, to) }
 }
 
 /// Writes what is to be exchanged, or zeros to the rows from `written` on.
@@ -257,10 +263,10 @@ unsafe fn pack_rows<const PARTS: usize>(source: Source<'_>, exchanged: bool, to:
 /// As [`pack_block`].
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn finish<const PARTS: usize>(rows: &[[__m512i; EDGE]; PARTS], exchanged: bool, written: usize, to: Rows) {
+unsafe fn finish<const PARTS: usize, const EXCHANGED: bool>(rows: &[[__m512i; EDGE]; PARTS], written: usize, to: Rows) {
     // By reference throughout: arrays of registers that are handed on by value are copied.
     for (part, rows) in rows.iter().enumerate() {
-        if exchanged {
+        if EXCHANGED {
             for (index, row) in transposed(rows).iter().enumerate() {
                 // SAFETY: as the caller promises.
                 unsafe { to.store(part, index, *row) }
@@ -279,7 +285,7 @@ unsafe fn finish<const PARTS: usize>(rows: &[[__m512i; EDGE]; PARTS], exchanged:
 /// # Safety
 /// As [`pack_block`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-unsafe fn pack_pairs<const PARTS: usize>(source: Source<'_>, exchanged: bool, to: Rows) {
+unsafe fn pack_pairs<const PARTS: usize, const EXCHANGED: bool>(source: Source<'_>, to: Rows) {
     let lanes = mask(source.lines);
     let mut rows = [[_mm512_setzero_si512(); EDGE]; PARTS];
     let start = source.data.as_ptr();
@@ -297,7 +303,7 @@ unsafe fn pack_pairs<const PARTS: usize>(source: Source<'_>, exchanged: bool, to
             )
         };
         for (part, found) in found.into_iter().enumerate() {
-            if exchanged {
+            if EXCHANGED {
                 rows[part][pair] = interleaved(found);
             } else {
                 // SAFETY: the caller vouches for the rows.
@@ -306,7 +312,7 @@ unsafe fn pack_pairs<const PARTS: usize>(source: Source<'_>, exchanged: bool, to
         }
     }
     // SAFETY: as above.
-    unsafe { finish::<PARTS>(&rows, exchanged, pairs, to) }
+    unsafe { finish::<PARTS, EXCHANGED>(&rows, pairs, to) }
 }
 
 /// Splits numbers as they stand: part `p` begins `p * distance` numbers behind the start of `planes`.
