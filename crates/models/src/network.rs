@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use indexmap::IndexMap;
+use kernels::Deferred;
 use kernels::random::Stream;
 use kernels::tape::{Gradients, Tape};
 use nn_theory::{DTypePolicy, ModelSpec, Shape};
@@ -520,14 +521,31 @@ impl Recorded {
     /// # Errors
     /// [`Error::Candle`] where an operation has no backward pass.
     pub fn backward(self, loss: &Tensor) -> Result<Gradients> {
+        let (mut gradients, deferred) = self.backward_deferring(loss)?;
+        for gradient in deferred {
+            gradients.complete(&gradient)?;
+        }
+        Ok(gradients)
+    }
+
+    /// As [`Recorded::backward`], but some gradients of weights are not computed and not among those returned; what they can be computed from
+    /// is ([`Tape::backward_deferring`]), for an optimizer that takes them in pieces.
+    ///
+    /// # Errors
+    /// As [`Recorded::backward`].
+    pub fn backward_deferring(self, loss: &Tensor) -> Result<(Gradients, Vec<Deferred>)> {
         let store = loss.backward()?;
         let Some((results, tape)) = self.recording else {
-            return Ok(Gradients::from(store));
+            return Ok((Gradients::from(store), Vec::new()));
         };
         let seeds = self.outputs.iter().zip(&results);
         let seeds = seeds.filter_map(|(output, result)| Some((result, store.get(output)?.clone())));
-        let mut gradients = tape.backward(seeds)?;
+        let (mut gradients, mut deferred) = tape.backward_deferring(seeds)?;
+        // What penalties on a weight add to its gradient makes it a sum, which is computed here.
+        for sum in deferred.extract_if(.., |deferred| store.get(deferred.weight()).is_some()) {
+            gradients.complete(&sum)?;
+        }
         gradients.merge(&store, &self.outputs)?;
-        Ok(gradients)
+        Ok((gradients, deferred))
     }
 }

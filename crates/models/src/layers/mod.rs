@@ -441,6 +441,8 @@ pub(crate) fn is_recorded(layer: &Layer, trainable: bool) -> bool {
     match layer {
         Layer::Dense(_) | Layer::Dropout(_) | Layer::Activation(_) | Layer::Reshape(_) => true,
         Layer::Conv2D(layer) => layer.data_format == last,
+        Layer::DepthwiseConv2D(layer) => layer.data_format == last,
+        Layer::SeparableConv2D(layer) => layer.data_format == last,
         Layer::MaxPooling2D(layer) => layer.data_format == last,
         Layer::AveragePooling2D(layer) => layer.data_format == last,
         Layer::GlobalAveragePooling2D(layer) => layer.data_format == last && !layer.keepdims,

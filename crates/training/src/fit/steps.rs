@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use candle_core::Tensor;
+use kernels::Deferred;
 use kernels::random::Stream;
 use kernels::tape::Gradients;
 use models::{Mode, Network};
-use optimizers::{Optimizer, Parameter};
+use optimizers::{Optimizer, Parameter, Pieces, Unmade};
 
 use super::{Ended, Fit};
 use crate::batches::{Batch, Flow, Source};
@@ -123,7 +125,8 @@ impl Fit<'_, '_> {
             1.0 => loss,
             scale => loss.affine(scale, 0.0)?,
         };
-        apply(self.network, self.optimizer, &pass.backward(&loss)?)?;
+        let (gradients, deferred) = pass.backward_deferring(&loss)?;
+        apply(self.network, self.optimizer, &gradients, deferred)?;
         position.step += 1;
         position.samples += indices.len();
         position.loss_sum += value * indices.len() as f64;
@@ -163,20 +166,51 @@ impl Fit<'_, '_> {
 }
 
 /// One optimizer step, and the constraints of the weights after it; every trainable weight must have a gradient.
-fn apply(network: &Network, optimizer: &mut Optimizer, gradients: &Gradients) -> Result<()> {
+fn apply(network: &Network, optimizer: &mut Optimizer, gradients: &Gradients, deferred: Vec<Deferred>) -> Result<()> {
     let mut parameters = Vec::with_capacity(network.weights().len());
+    let mut unmade = Vec::with_capacity(deferred.len());
+    let deferred: Vec<Made> = deferred.into_iter().map(Made).collect();
     for weight in network.weights().filter(|weight| weight.trainable) {
-        let Some(gradient) = gradients.get(weight.var.as_tensor()) else {
+        let (path, var) = (weight.path.as_str(), &weight.var);
+        let of_weight = |deferred: &&Made| deferred.0.weight().id() == var.as_tensor().id();
+        if let Some(gradient) = gradients.get(var.as_tensor()) {
+            parameters.push(Parameter { path, var, gradient });
+        } else if let Some(gradient) = deferred.iter().find(of_weight) {
+            unmade.push(Unmade { path, var, gradient });
+        } else {
             return Err(Error::LostGradient {
                 path: weight.path.clone(),
             });
-        };
-        parameters.push(Parameter {
-            path: &weight.path,
-            var: &weight.var,
-            gradient,
-        });
+        }
     }
-    optimizer.apply(&parameters)?;
+    optimizer.apply_making(&parameters, &unmade)?;
     Ok(network.apply_constraints()?)
+}
+
+/// A gradient that the optimizer asks for piece by piece.
+struct Made(Deferred);
+
+impl Pieces for Made {
+    fn piece(&self) -> usize {
+        self.0.piece()
+    }
+
+    fn is_surely_finite(&self) -> candle_core::Result<bool> {
+        self.0.is_surely_finite()
+    }
+
+    fn whole(&self) -> candle_core::Result<Tensor> {
+        self.0.whole()
+    }
+
+    fn make(
+        &self,
+        prepare: &(dyn Fn(usize, &dyn Fn(&[f32])) + Sync),
+        take: &(dyn Fn(usize, &[f32]) + Sync),
+    ) -> candle_core::Result<()> {
+        self.0.in_pieces(
+            &|piece| prepare(piece, &|numbers| kernels::memory::fetch(numbers)),
+            take,
+        )
+    }
 }

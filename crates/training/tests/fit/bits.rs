@@ -2,12 +2,13 @@
 
 use crate::problems::{PIPELINE, bits, digits, network, plane, plane_network, specs, state};
 use augmentation::Pipeline;
-use candle_core::{DType, Device};
-use models::zoo;
-use optimizers::Optimizer;
+use candle_core::{DType, Device, Tensor};
+use models::{Mode, zoo};
+use nn_theory::{Activation, Dense, ModelSpec};
+use optimizers::{Optimizer, Parameter};
 use persistence::{Metadata, TrainingState};
 use std::sync::atomic::AtomicBool;
-use training::{Checkpoint, Loss, StopReason, Trainer, evaluate, resume};
+use training::{Checkpoint, Loss, Samples, StopReason, Trainer, evaluate, resume};
 
 fn metadata() -> Metadata {
     Metadata {
@@ -102,6 +103,55 @@ fn the_number_of_threads_changes_no_bit() {
         })
     };
     assert!(run(1) == run(4), "1 and 4 threads give other bits");
+}
+
+#[test]
+fn gradients_that_the_optimizer_makes_change_no_bit() {
+    // Wide enough for the kernels to leave gradients to the optimizer, where the processor has tiles.
+    let spec = ModelSpec::sequential("wide")
+        .input([300])
+        .layer(Dense::new(256).activation(Activation::Relu))
+        .layer(Dense::new(256).activation(Activation::Tanh))
+        .layer(Dense::new(10))
+        .build()
+        .unwrap();
+    let (batch, steps) = (64, 3);
+    let mut draws = kernels::random::Stream::new(2).op("inputs").draws();
+    let inputs: Vec<f32> = (0..batch * steps * 300)
+        .map(|_| draws.uniform_in(-1.0, 1.0) as f32)
+        .collect();
+    let labels: Vec<u32> = (0..batch * steps).map(|_| draws.below(10) as u32).collect();
+    let samples = Samples::new(inputs.clone(), vec![300], labels.clone()).unwrap();
+    for name in ["adamw", "sgd_momentum", "lamb"] {
+        let mut trained = network(spec.clone(), DType::F32);
+        let mut optimizer = Optimizer::by_name(name).unwrap();
+        let trainer = Trainer::new().batch_size(batch).shuffle(false);
+        trainer.fit(&mut trained, &mut optimizer, &samples).unwrap();
+
+        let by_hand = network(spec.clone(), DType::F32);
+        let mut whole = Optimizer::by_name(name).unwrap();
+        for step in 0..steps {
+            let rows = &inputs[step * batch * 300..][..batch * 300];
+            let x = Tensor::from_slice(rows, (batch, 300), &Device::Cpu).unwrap();
+            let labels = Tensor::new(&labels[step * batch..][..batch], &Device::Cpu).unwrap();
+            let mode = Mode::Training(kernels::random::Stream::new(0));
+            let pass = by_hand.record(&[x], mode).unwrap();
+            let loss = Loss::default().value(&pass.outputs()[0], &labels, None).unwrap();
+            let gradients = pass.backward(&loss).unwrap();
+            let weights: Vec<_> = by_hand.weights().collect();
+            let parameters: Vec<Parameter<'_>> = weights
+                .iter()
+                .map(|weight| Parameter {
+                    path: &weight.path,
+                    var: &weight.var,
+                    gradient: gradients.get(weight.var.as_tensor()).unwrap(),
+                })
+                .collect();
+            whole.apply(&parameters).unwrap();
+        }
+        assert!(bits(&trained) == bits(&by_hand), "{name}");
+        assert!(state(&optimizer) == state(&whole), "{name}");
+    }
 }
 
 #[test]
