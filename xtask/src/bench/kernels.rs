@@ -1,8 +1,9 @@
 //! `bench kernels`: criterion's benches of `kernels` and `optimizers`, as shares of what this machine can do at most.
 //!
 //! The benches of the group `peak` measure the machine itself: fused multiply-adds in registers, and copies of arrays of
-//! several sizes, with all threads. An operation that counts floating point operations is compared with the former, one that
-//! counts bytes with the copy that moves the most similar number of bytes, because what fits a cache is faster than memory.
+//! several sizes, with all threads. Bytes are compared with the copy that moves the most similar number of them, because what fits a
+//! cache is faster than memory. An operation that counts floating point operations and bytes needs at least the longer of two times, that
+//! of its multiply-adds and that of its bytes; its share of the peak is that time divided by its own.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -58,49 +59,58 @@ fn table(all: &[Measured]) -> Result<String> {
     for peak in &peaks {
         let _ = writeln!(text, "| {} | {} |", peak.name, rate(peak));
     }
-    text.push_str("\n| kernel | shape | time | rate | share of the peak |\n|---|---|--:|--:|--:|\n");
+    text.push_str("\n| kernel | shape | time | rate | share of the peak | of |\n|---|---|--:|--:|--:|---|\n");
     for bench in benches {
-        let share = match bench.work {
+        let (share, of) = match bench.work {
             Some(work) => {
-                let peak = limit(&peaks, work).context("the benches of the group `peak` did not run")?;
-                bench
-                    .rate()
-                    .zip(peak.rate())
-                    .map(|(rate, most)| format!("{:.0} %", 100.0 * rate / most))
+                let (least, of) = least(&peaks, work).context("the benches of the group `peak` did not run")?;
+                (format!("{:.0} %", 100.0 * least / bench.seconds), of)
             }
-            None => None,
+            None => ("-".to_string(), "-"),
         };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {share} | {of} |",
             bench.group,
             bench.name,
             time(bench.seconds),
             rate(bench),
-            share.as_deref().unwrap_or("-")
         );
     }
     Ok(text)
 }
 
-/// The peak that an operation is compared with.
-fn limit<'a>(peaks: &[&'a Measured], work: Work) -> Option<&'a Measured> {
+/// The seconds that an operation needs at least, and what limits it.
+fn least(peaks: &[&Measured], work: Work) -> Option<(f64, &'static str)> {
+    let memory = |bytes: f64| Some((bytes / copies(peaks, bytes)?, "memory"));
     match work {
-        Work::Operations(_) => {
-            let products = peaks
-                .iter()
-                .filter(|peak| matches!(peak.work, Some(Work::Operations(_))));
-            products
-                .max_by(|a, b| a.rate().unwrap_or(0.0).total_cmp(&b.rate().unwrap_or(0.0)))
-                .copied()
-        }
-        Work::Bytes(wanted) => {
-            let copies = peaks.iter().filter_map(|peak| Some((size_of_copy(&peak.name)?, *peak)));
-            let distance = |size: f64| (size / wanted.max(1.0)).ln().abs();
-            let nearest = copies.min_by(|(a, _), (b, _)| distance(*a).total_cmp(&distance(*b)));
-            nearest.map(|(_, peak)| peak)
+        Work::Bytes(bytes) => memory(bytes),
+        Work::Operations(operations, bytes) => {
+            let products = (operations / multiply_adds(peaks)?, "multiply-adds");
+            let memory = bytes.and_then(memory);
+            Some(memory.filter(|memory| memory.0 > products.0).unwrap_or(products))
         }
     }
+}
+
+/// The most operations a second.
+fn multiply_adds(peaks: &[&Measured]) -> Option<f64> {
+    let products = peaks
+        .iter()
+        .filter(|peak| matches!(peak.work, Some(Work::Operations(..))));
+    products
+        .filter_map(|peak| Some(peak.rate()? * 1e9))
+        .max_by(f64::total_cmp)
+}
+
+/// The bytes a second of the copy that moves the most similar number of them.
+fn copies(peaks: &[&Measured], bytes: f64) -> Option<f64> {
+    let copies = peaks
+        .iter()
+        .filter_map(|peak| Some((size_of_copy(&peak.name)?, peak.rate()? * 1e9)));
+    let distance = |size: f64| (size / bytes.max(1.0)).ln().abs();
+    let nearest = copies.min_by(|(a, _), (b, _)| distance(*a).total_cmp(&distance(*b)));
+    nearest.map(|(_, rate)| rate)
 }
 
 /// The bytes that a bench named `copy 16 MiB` moves once (it may do so several times in one call).
@@ -111,7 +121,7 @@ fn size_of_copy(name: &str) -> Option<f64> {
 
 fn rate(bench: &Measured) -> String {
     let unit = match bench.work {
-        Some(Work::Operations(_)) => "GFLOP/s",
+        Some(Work::Operations(..)) => "GFLOP/s",
         Some(Work::Bytes(_)) => "GB/s",
         None => return "-".to_string(),
     };
@@ -142,12 +152,13 @@ mod tests {
     #[test]
     fn every_operation_is_compared_with_the_peak_of_its_kind_and_size() {
         let all = [
-            bench(PEAK, "fma avx2", 1.0, Some(Work::Operations(100e9))),
-            bench(PEAK, "fma avx512", 1.0, Some(Work::Operations(200e9))),
+            bench(PEAK, "fma avx2", 1.0, Some(Work::Operations(100e9, None))),
+            bench(PEAK, "fma avx512", 1.0, Some(Work::Operations(200e9, None))),
             bench(PEAK, "copy 256 MiB", 0.01, Some(Work::Bytes(5e8))),
             bench(PEAK, "triad 64 MiB", 0.01, Some(Work::Bytes(6e8))),
             bench(PEAK, "copy 1 MiB", 1e-3, Some(Work::Bytes(2e8))),
-            bench("linear", "512x512", 1e-3, Some(Work::Operations(1e8))),
+            bench("linear", "512x512", 1e-3, Some(Work::Operations(1e8, None))),
+            bench("conv", "first", 1e-2, Some(Work::Operations(1e8, Some(1e8)))),
             bench("pooling", "small", 4e-5, Some(Work::Bytes(4e6))),
             bench("pooling", "large", 1e-2, Some(Work::Bytes(1e8))),
             bench("training step", "mlp", 2e-3, None),
@@ -155,10 +166,11 @@ mod tests {
         let table = table(&all).unwrap();
         for line in [
             "| fma avx512 | 200.0 GFLOP/s |",
-            "| linear | 512x512 | 1.00 ms | 100.0 GFLOP/s | 50 % |",
-            "| pooling | small | 40.0 µs | 100.0 GB/s | 50 % |",
-            "| pooling | large | 10.00 ms | 10.0 GB/s | 20 % |",
-            "| training step | mlp | 2.00 ms | - | - |",
+            "| linear | 512x512 | 1.00 ms | 100.0 GFLOP/s | 50 % | multiply-adds |",
+            "| pooling | small | 40.0 µs | 100.0 GB/s | 50 % | memory |",
+            "| pooling | large | 10.00 ms | 10.0 GB/s | 20 % | memory |",
+            "| conv | first | 10.00 ms | 10.0 GFLOP/s | 20 % | memory |",
+            "| training step | mlp | 2.00 ms | - | - | - |",
         ] {
             assert!(table.contains(line), "{line} is not in\n{table}");
         }
@@ -166,7 +178,7 @@ mod tests {
 
     #[test]
     fn without_peaks_there_is_no_share() {
-        let only = [bench("linear", "512x512", 1e-3, Some(Work::Operations(1e8)))];
+        let only = [bench("linear", "512x512", 1e-3, Some(Work::Operations(1e8, None)))];
         assert!(super::table(&only).is_err());
     }
 }

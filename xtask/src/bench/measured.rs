@@ -12,8 +12,8 @@ use super::results::median;
 /// What a bench does in one call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Work {
-    /// Floating point operations.
-    Operations(f64),
+    /// Floating point operations, and the bytes that must be read and written for them, where they were counted.
+    Operations(f64, Option<f64>),
     /// Bytes that must be read and written.
     Bytes(f64),
 }
@@ -34,7 +34,7 @@ impl Measured {
     /// GFLOP/s or GB/s; `None` for a bench without a count.
     pub(crate) fn rate(&self) -> Option<f64> {
         match self.work? {
-            Work::Operations(count) | Work::Bytes(count) => Some(count / self.seconds / 1e9),
+            Work::Operations(count, _) | Work::Bytes(count) => Some(count / self.seconds / 1e9),
         }
     }
 }
@@ -89,7 +89,9 @@ fn measured(bench: &Value, sample: &Value) -> Option<Measured> {
         name: name.join("/"),
         seconds: median(&times) / 1e9,
         work: if let Some(count) = work["Elements"].as_f64() {
-            Some(Work::Operations(count))
+            Some(Work::Operations(count, None))
+        } else if let Some(count) = work["ElementsAndBytes"]["elements"].as_f64() {
+            Some(Work::Operations(count, work["ElementsAndBytes"]["bytes"].as_f64()))
         } else {
             work["Bytes"].as_f64().map(Work::Bytes)
         },
@@ -110,6 +112,12 @@ mod tests {
         assert_eq!((one.group.as_str(), one.name.as_str()), ("linear", "8x8/forward"));
         assert_eq!(one.seconds, 1e-6);
         assert_eq!(one.rate(), Some(5.0));
+        let product = measured(
+            &bench(json!({"ElementsAndBytes": {"elements": 5000, "bytes": 70}})),
+            &sample,
+        )
+        .unwrap();
+        assert_eq!(product.work, Some(Work::Operations(5000.0, Some(70.0))));
         let bytes = measured(&bench(json!({"Bytes": 2000})), &sample).unwrap();
         assert_eq!(bytes.work, Some(Work::Bytes(2000.0)));
         assert_eq!(measured(&bench(Value::Null), &sample).unwrap().rate(), None);

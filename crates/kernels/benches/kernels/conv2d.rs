@@ -3,7 +3,7 @@
 use criterion::Criterion;
 use kernels::{Activation, Conv2dOptions, Padding, conv2d};
 
-use crate::work::{BATCH, Work, both, var};
+use crate::work::{Arrays, BATCH, Work, both, var};
 
 /// A convolution of square images.
 struct Shape {
@@ -44,6 +44,18 @@ impl Shape {
             ..
         } = self;
         format!("{image}x{image}x{channels} to {filters}, {taps}x{taps} {kind}")
+    }
+
+    fn arrays(&self) -> Arrays {
+        let out = match self.padding {
+            Padding::Same => self.image,
+            _ => self.image + 1 - self.taps,
+        };
+        Arrays {
+            x: BATCH * self.image * self.image * self.channels,
+            kernel: self.taps * self.taps * (self.channels / self.groups) * self.filters,
+            y: BATCH * out * out * self.filters,
+        }
     }
 
     /// Operations forward; what padding adds is not counted.
@@ -89,11 +101,11 @@ pub(crate) fn convolutions(c: &mut Criterion) {
         };
         let layer = |t: &[candle_core::Tensor]| conv2d(&t[0], &t[1], Some(&t[2]), &options).unwrap();
         if shape.first {
-            let work = Work::product(shape.operations(), 1);
+            let work = Work::product(shape.operations(), 1, shape.arrays());
             let fixed = [x.as_tensor().detach()];
             both(&mut group, &shape.name(), work, &fixed, &[kernel, bias], layer);
         } else {
-            let work = Work::product(shape.operations(), 2);
+            let work = Work::product(shape.operations(), 2, shape.arrays());
             both(&mut group, &shape.name(), work, &[], &[x, kernel, bias], layer);
         }
     }

@@ -1,12 +1,20 @@
-//! Whole training steps (forward, loss and backward at batch 128, no optimizer), here and with candle's own operations.
+//! Whole training steps (forward, loss and backward at batch 128, no optimizer): here, recorded on a tape, and with candle's own operations.
 
 use std::hint::black_box;
 
 use candle_core::{Device, Tensor, Var};
 use criterion::Criterion;
-use kernels::{Activation, Conv2dOptions, Pool2dOptions, conv2d, linear, max_pool2d, sparse_categorical_crossentropy};
+use kernels::tape::{self, Gradients};
+use kernels::{Activation, Conv2dOptions, Pool2dOptions, conv2d_max_pool2d, linear, sparse_categorical_crossentropy};
 
 use crate::work::{BATCH, var};
+
+/// The gradients of a loss.
+fn step(loss: impl FnOnce() -> Tensor) -> Gradients {
+    let (loss, tape) = tape::record(loss);
+    let seed = loss.ones_like().unwrap();
+    tape.backward([(&loss, seed)]).unwrap()
+}
 
 pub(crate) fn steps(c: &mut Criterion) {
     let mut group = c.benchmark_group("training step");
@@ -21,15 +29,12 @@ pub(crate) fn steps(c: &mut Criterion) {
     let b: Vec<Var> = [512, 512, 10].iter().map(|units| var(&[*units])).collect();
     group.bench_function("mlp 784-512-512-10/kernels", |bench| {
         bench.iter(|| {
-            let y = linear(&x, &w[0], Some(&b[0]), Activation::Relu).unwrap();
-            let y = linear(&y, &w[1], Some(&b[1]), Activation::Relu).unwrap();
-            let y = linear(&y, &w[2], Some(&b[2]), Activation::Linear).unwrap();
-            black_box(
-                sparse_categorical_crossentropy(&y, &labels)
-                    .unwrap()
-                    .backward()
-                    .unwrap(),
-            )
+            black_box(step(|| {
+                let y = linear(&x, &w[0], Some(&b[0]), Activation::Relu).unwrap();
+                let y = linear(&y, &w[1], Some(&b[1]), Activation::Relu).unwrap();
+                let y = linear(&y, &w[2], Some(&b[2]), Activation::Linear).unwrap();
+                sparse_categorical_crossentropy(&y, &labels).unwrap()
+            }))
         });
     });
     let candle_linear = |x: &Tensor, w: &Tensor, b: &Tensor| x.matmul(w).unwrap().broadcast_add(b).unwrap();
@@ -52,16 +57,14 @@ pub(crate) fn steps(c: &mut Criterion) {
     };
     group.bench_function("cnn conv32-pool-conv64-pool-128-10/kernels", |bench| {
         bench.iter(|| {
-            let y = max_pool2d(&conv2d(&image, &k1, Some(&b1), &relu).unwrap(), &pool).unwrap();
-            let y = max_pool2d(&conv2d(&y, &k2, Some(&b2), &relu).unwrap(), &pool).unwrap();
-            let y = linear(&y.flatten_from(1).unwrap(), &w3, Some(&b3), Activation::Relu).unwrap();
-            let y = linear(&y, &w4, Some(&b4), Activation::Linear).unwrap();
-            black_box(
-                sparse_categorical_crossentropy(&y, &labels)
-                    .unwrap()
-                    .backward()
-                    .unwrap(),
-            )
+            black_box(step(|| {
+                let y = conv2d_max_pool2d(&image, &k1, Some(&b1), &relu, &pool).unwrap();
+                let y = conv2d_max_pool2d(&y, &k2, Some(&b2), &relu, &pool).unwrap();
+                let y = tape::reshape(&y, (BATCH, 1600)).unwrap();
+                let y = linear(&y, &w3, Some(&b3), Activation::Relu).unwrap();
+                let y = linear(&y, &w4, Some(&b4), Activation::Linear).unwrap();
+                sparse_categorical_crossentropy(&y, &labels).unwrap()
+            }))
         });
     });
     let oihw = |k: &Var| {
