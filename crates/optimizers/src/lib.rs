@@ -74,7 +74,7 @@ pub use loss_scale::DynamicLossScale;
 pub use number::{Number, Real, Scalar};
 pub use optimizer::{Optimizer, Parameter};
 pub use options::{Execution, Options};
-pub use pieces::{Pieces, Unmade};
+pub use pieces::{Pieces, Prepare, Unmade};
 pub use rule::{Rule, Target, Term};
 pub use transformation::{Chain, Pass, Transformation};
 pub use whole::Updated;

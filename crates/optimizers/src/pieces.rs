@@ -19,6 +19,9 @@ use crate::rule::{Gradient, Preparation, Rule, Target, wrong_state};
 use crate::schedules::Schedule;
 use crate::slot::{Scratch, Stored};
 
+/// What is called with the number of a piece before it is made, and with a function that fetches numbers into the cache.
+pub type Prepare<'a> = dyn Fn(usize, &dyn Fn(&[f32])) + Sync + 'a;
+
 /// A gradient of `f32` that can be made piece by piece: numbers that follow each other, row-major.
 pub trait Pieces {
     /// Numbers in a piece; the last one may have fewer.
@@ -41,11 +44,7 @@ pub trait Pieces {
     ///
     /// # Errors
     /// If the device fails.
-    fn make(
-        &self,
-        prepare: &(dyn Fn(usize, &dyn Fn(&[f32])) + Sync),
-        take: &(dyn Fn(usize, &[f32]) + Sync),
-    ) -> candle_core::Result<()>;
+    fn make(&self, prepare: &Prepare<'_>, take: &(dyn Fn(usize, &[f32]) + Sync)) -> candle_core::Result<()>;
 }
 
 /// A trainable weight whose gradient is made during the step, for [`Optimizer::apply_making`].

@@ -18,6 +18,7 @@ type Word = [u32; LANES];
 const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "lane by lane through several words")]
 fn quarter_round(words: &mut [Word; LANES], a: usize, b: usize, c: usize, d: usize) {
     for (to, from, turned, places) in [(a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)] {
         for lane in 0..LANES {
@@ -29,6 +30,7 @@ fn quarter_round(words: &mut [Word; LANES], a: usize, b: usize, c: usize, d: usi
 
 /// Blocks `first` to `first + 15` of the key: word by word, block by block.
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "lane by lane through all words")]
 fn blocks(key: &[u32; 8], first: u64) -> [Word; LANES] {
     let mut start = [[0; LANES]; LANES];
     for lane in 0..LANES {

@@ -77,8 +77,8 @@ fn select<T: Real>(x: &[T], bits: &[u16], scale: T, y: &mut [T]) {
             let (x_groups, x_rest) = x.as_chunks::<16>();
             for ((y, x), bits) in y_groups.iter_mut().zip(x_groups).zip(bits) {
                 let (mut numbers, bits) = (*x, *bits);
-                for lane in 0..16 {
-                    numbers[lane] = kept(numbers[lane], bits, lane);
+                for (lane, number) in numbers.iter_mut().enumerate() {
+                    *number = kept(*number, bits, lane);
                 }
                 *y = numbers;
             }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use crate::problem::{all_values, configurations, tensor, train, variables};
 use candle_core::{DType, Tensor};
-use optimizers::{Error, Optimizer, Parameter, Pieces, Unmade};
+use optimizers::{Error, Optimizer, Parameter, Pieces, Prepare, Unmade};
 
 /// A gradient cut into pieces, made on two threads, the last ones first.
 struct Cut {
@@ -28,11 +28,7 @@ impl Pieces for Cut {
         Ok(self.gradient.clone())
     }
 
-    fn make(
-        &self,
-        prepare: &(dyn Fn(usize, &dyn Fn(&[f32])) + Sync),
-        take: &(dyn Fn(usize, &[f32]) + Sync),
-    ) -> candle_core::Result<()> {
+    fn make(&self, prepare: &Prepare<'_>, take: &(dyn Fn(usize, &[f32]) + Sync)) -> candle_core::Result<()> {
         self.made.set(self.made.get() + 1);
         let numbers = self.gradient.flatten_all()?.to_vec1::<f32>()?;
         let pieces: Vec<(usize, &[f32])> = numbers.chunks(self.piece).enumerate().collect();

@@ -7,7 +7,7 @@ use kernels::Deferred;
 use kernels::random::Stream;
 use kernels::tape::Gradients;
 use models::{Mode, Network};
-use optimizers::{Optimizer, Parameter, Pieces, Unmade};
+use optimizers::{Optimizer, Parameter, Pieces, Prepare, Unmade};
 
 use super::{Ended, Fit};
 use crate::batches::{Batch, Flow, Source};
@@ -203,11 +203,7 @@ impl Pieces for Made {
         self.0.whole()
     }
 
-    fn make(
-        &self,
-        prepare: &(dyn Fn(usize, &dyn Fn(&[f32])) + Sync),
-        take: &(dyn Fn(usize, &[f32]) + Sync),
-    ) -> candle_core::Result<()> {
+    fn make(&self, prepare: &Prepare<'_>, take: &(dyn Fn(usize, &[f32]) + Sync)) -> candle_core::Result<()> {
         self.0.in_pieces(
             &|piece| prepare(piece, &|numbers| kernels::memory::fetch(numbers)),
             take,
