@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("augmentation", &["kernels"]),
     ("models", &["nn-theory", "kernels"]),
     ("optimizers", &["kernels"]),
-    ("persistence", &["nn-theory", "models", "optimizers"]),
+    ("persistence", &["nn-theory", "kernels", "models", "optimizers"]),
     (
         "training",
         &[

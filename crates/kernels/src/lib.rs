@@ -43,6 +43,7 @@ mod layer_norm;
 mod linear;
 mod loss;
 pub mod losses;
+pub mod mapping;
 pub mod memory;
 mod normalization;
 mod pooling;

@@ -62,6 +62,23 @@ pub(crate) enum Command {
         lab evaluate digits.safetensors --data digits\n  \
         lab evaluate cats.safetensors --data cats-dogs --data-dir path/to/cats-dogs --json")]
     Evaluate(EvaluateArgs),
+    /// Compute a network's outputs for inputs of a file
+    #[command(after_help = "Examples:\n  \
+        lab predict digits.safetensors --inputs images.safetensors --outputs logits.safetensors\n  \
+        lab predict weights.weights.h5 --config model.json --inputs x.safetensors --outputs y.safetensors")]
+    Predict(PredictArgs),
+    /// Write a model file in another format or number format
+    #[command(after_help = "Examples:\n  \
+        lab convert digits.safetensors digits.keras\n  \
+        lab convert digits.keras digits.safetensors --precision f16\n  \
+        lab convert weights.weights.h5 model.keras --config model.json")]
+    Convert(ConvertArgs),
+    /// Show what a model file holds
+    #[command(after_help = "Examples:\n  \
+        lab inspect digits.safetensors\n  \
+        lab inspect digits.keras --mapping\n  \
+        lab inspect digits.h5 --json")]
+    Inspect(InspectArgs),
 }
 
 /// What to answer and on which data.
@@ -310,10 +327,90 @@ impl std::fmt::Display for Split {
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct EvaluateArgs {
-    /// A file that `lab train --output` wrote
+    /// A model file, as `lab train --output` wrote it or another program
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to compute.
+#[derive(Args)]
+pub(crate) struct PredictArgs {
+    /// A built-in name, a Keras JSON configuration, or a model file
+    pub(crate) model: String,
+    /// The description of the network, for a file that holds weights alone: a built-in name or a Keras JSON configuration
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) config: Option<String>,
+    /// A .safetensors file with the inputs (batch, ...): one tensor of any name, or one for each input layer by its name
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inputs: PathBuf,
+    /// The .safetensors file that the outputs are written to, as 'output', or 'output_0' and so on where there are several
+    #[arg(long, value_name = "FILE")]
+    pub(crate) outputs: PathBuf,
+    /// Samples that are computed at a time
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one)]
+    pub(crate) batch_size: usize,
+    /// cpu, cuda, cuda:N or metal
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+    /// The seed of the initial weights of a model that has none
+    #[arg(long, default_value_t = DEFAULT_SEED)]
+    pub(crate) seed: u64,
+    /// Print what was computed as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to write anew.
+#[derive(Args)]
+pub(crate) struct ConvertArgs {
+    /// A model file; its first bytes say which format it has
+    #[arg(value_name = "IN")]
+    pub(crate) input: PathBuf,
+    /// The new file; its ending says which format it gets
+    #[arg(value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// Number format of the weights (default: that of the file)
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) precision: Option<PrecisionArg>,
+    /// The description of the network, for a file that holds weights alone: a built-in name or a Keras JSON configuration
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) config: Option<String>,
+    /// Leave the optimizer and its state out
+    #[arg(long)]
+    pub(crate) without_optimizer: bool,
+    /// Print what was written as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The number formats of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    /// 16 bits with the range of float32
+    Bf16,
+    /// 16 bits, up to 65,504
+    F16,
+    /// 32 bits
+    F32,
+    /// 64 bits
+    F64,
+}
+
+/// What to look at.
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// A model file; its first bytes say which format it has
+    pub(crate) file: PathBuf,
+    /// Show where each weight is in the files of other frameworks, and in which layout
+    #[arg(long)]
+    pub(crate) mapping: bool,
+    /// The description of the network, for a file that holds weights alone: a built-in name or a Keras JSON configuration
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) config: Option<String>,
     /// As JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -111,7 +111,7 @@ pub(crate) fn terminal() -> (usize, bool) {
 }
 
 /// The device of a `--device` option.
-fn device(name: &str) -> Result<Device> {
+pub(crate) fn device(name: &str) -> Result<Device> {
     let (kind, ordinal) = match name.split_once(':') {
         None => (name, 0),
         Some((kind, number)) => (

@@ -61,7 +61,9 @@ pub use formula::{Expr, Formula, Term, with_separators};
 pub use initializer::Initializer;
 pub use keras_json::{MAX_CONFIGURATION_BYTES, MAX_LAYERS};
 pub use layers::*;
-pub use model::{Counts, Functional, IntoTensors, ModelKind, ModelSpec, Node, ReceptiveField, Sequential, Tensor};
+pub use model::{
+    Counts, Functional, IntoTensors, ModelKind, ModelSpec, Node, ReceptiveField, Sequential, Tensor, snake_case,
+};
 pub use overview::{Overview, OverviewRow, OverviewTotals};
 pub use plot::{MAX_DRAWN_BOXES, Plot, PlotOptions, RankDir};
 pub use shape::Shape;

@@ -1,12 +1,18 @@
 //! Writing a file so that a crash leaves the old one or the new one, never half of one.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Writes `bytes` to a temporary file beside `path`, syncs it, renames it, and syncs the folder.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Lets `fill` write to a temporary file beside `path`, syncs it, renames it, and syncs the folder. Returns its size in bytes.
+///
+/// Errors of the system within `fill` are to be made ours by the function that it is given.
+pub(crate) fn write(
+    path: &Path,
+    fill: impl FnOnce(&mut File, &dyn Fn(io::Error) -> Error) -> Result<()>,
+) -> Result<u64> {
     let failed = |source: io::Error| Error::Write {
         path: path.to_path_buf(),
         // tempfile adds the temporary name, which says nothing to the reader
@@ -21,7 +27,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".saving-");
+    builder.prefix(PREFIX);
     #[cfg(unix)]
     {
         // Temporary files are private; a model is an ordinary file, so it gets what the umask leaves of rw-rw-rw-.
@@ -29,13 +35,17 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
+    fill(file.as_file_mut(), &failed)?;
     file.as_file().sync_all().map_err(failed)?;
+    let size = file.as_file().metadata().map_err(failed)?.len();
     file.persist(path).map_err(|error| failed(error.error))?;
     // The rename itself is on disk once the folder is; not every system lets a folder be opened.
     #[cfg(unix)]
-    std::fs::File::open(folder)
+    File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(failed)?;
-    Ok(())
+    Ok(size)
 }
+
+/// How temporary files begin. A program that is killed leaves one; [`crate::Checkpointer`] clears them away.
+pub(crate) const PREFIX: &str = ".saving-";

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::Precision;
+use crate::source::Source;
+use crate::{Format, Precision};
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -29,7 +30,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The name does not say a format that can be written.
-    #[error("{}: the ending '{found}' is no format that can be written; use .safetensors", .path.display())]
+    #[error("{}: the ending '{found}' is no format that can be written; use {}", .path.display(), writable())]
     Ending {
         /// The file.
         path: PathBuf,
@@ -46,28 +47,89 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
-    /// The file is not a safetensors file, or is damaged.
-    #[error("{}: not a whole safetensors file: {reason}; save the model again or use another copy", .path.display())]
-    Damaged {
+    /// The file is damaged, or not what it looks like.
+    #[error("{}: not a whole {format} file: {place}: {reason}; save the model again or use another copy", .path.display())]
+    Malformed {
         /// The file.
         path: PathBuf,
+        /// The format that it is read as.
+        format: &'static str,
+        /// Where in the file: a byte, a member, a data set.
+        place: String,
         /// What is wrong.
         reason: String,
     },
-    /// The checksum of the file is not the one in its header.
-    #[error("{}: the file has the SHA-256 {found}, its header says {expected}; it was changed or damaged, use another copy", .path.display())]
+    /// The file holds something that is never done or read here, for it could do harm.
+    #[error("{}: {place}: {what} is refused: {reason}", .path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        place: String,
+        /// What was found.
+        what: String,
+        /// Why it is refused.
+        reason: &'static str,
+    },
+    /// The first bytes are those of no format that is known here.
+    #[error(
+        "{}: is no model file that is known here: it begins with {found}{}", .path.display(),
+        match .named { Some(format) => format!(", and a {format} file does not; use another copy"), None => String::new() }
+    )]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes.
+        found: String,
+        /// The format that its name says.
+        named: Option<Format>,
+    },
+    /// Files of this format are not read as models.
+    #[error("{}: {format} files are not read as models; use {}", .path.display(), readable())]
+    NotRead {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: Format,
+    },
+    /// The file holds weights without saying of what network.
+    #[error(
+        "{}: this {format} file holds tensors but no description of a network; give the description beside it \
+         (--config FILE with Keras' JSON configuration, or a built-in name)", .path.display()
+    )]
+    NoDescription {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: Format,
+    },
+    /// Something of the model has no place in the format.
+    #[error("{}: {what} cannot be written as {format}: {reason}", .path.display())]
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+        /// The format.
+        format: Format,
+        /// What has no place in it.
+        what: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The checksum is not that of the bytes.
+    #[error("{}: {place} has the checksum {found}, the file says {expected}; it was changed or damaged, use another copy", .path.display())]
     Checksum {
         /// The file.
         path: PathBuf,
+        /// What the checksum is of.
+        place: String,
         /// The sum in the header.
         expected: String,
         /// The sum of the bytes.
         found: String,
     },
-    /// A safetensors file of another program.
+    /// A key of the native format is missing.
     #[error(
-        "{}: holds tensors but no description of a model (the key '{key}' is missing from its metadata); \
-         it was not written by this program", .path.display()
+        "{}: the key '{key}' is missing from the metadata; the file was not written by this program, or is damaged", .path.display()
     )]
     NoModel {
         /// The file.
@@ -76,7 +138,7 @@ pub enum Error {
         key: &'static str,
     },
     /// A version of the format that this program does not know.
-    #[error("{}: format version {found}, this program reads version {expected}; use a newer program", .path.display())]
+    #[error("{}: format version {found}, this program reads up to version {expected}; use a newer program", .path.display())]
     Version {
         /// The file.
         path: PathBuf,
@@ -171,7 +233,48 @@ pub enum Error {
     Candle(#[from] candle_core::Error),
 }
 
+/// The endings of the formats that are written.
+fn writable() -> String {
+    let endings = crate::WRITTEN.map(|format| format!(".{}", format.ending()));
+    endings.join(", ")
+}
+
+/// The formats that are read.
+fn readable() -> String {
+    crate::READ.map(|format| format.to_string()).join(", ")
+}
+
 impl Error {
+    /// Something is wrong at a place of a file.
+    pub(crate) fn malformed(
+        source: &Source,
+        format: &'static str,
+        place: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Error::Malformed {
+            path: source.path().to_path_buf(),
+            format,
+            place: place.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Something at a place of a file is refused.
+    pub(crate) fn refused(
+        source: &Source,
+        place: impl Into<String>,
+        what: impl Into<String>,
+        reason: &'static str,
+    ) -> Self {
+        Error::Refused {
+            path: source.path().to_path_buf(),
+            place: place.into(),
+            what: what.into(),
+            reason,
+        }
+    }
+
     /// Says which file an error of another crate is about; errors that say it already stay as they are.
     pub(crate) fn in_file(self, path: &Path) -> Self {
         match self {

@@ -28,15 +28,34 @@
 //! ```
 
 mod atomic;
+mod checkpointer;
 mod compare;
-mod container;
 mod error;
+mod format;
 mod inspect;
+mod keras;
+mod limits;
+mod mapping;
+mod metadata;
+mod model;
 mod native;
 mod precision;
+mod saving;
+mod source;
+mod stored;
 
+pub use checkpointer::{Better, Checkpointer, Restored, Skipped};
 pub use compare::{Difference, weight_differences};
 pub use error::{Error, Result};
-pub use inspect::{Inspection, StoredTensor, inspect};
-pub use native::{Contents, MAX_BYTES, Metadata, SavedModel, TrainingState, VERSION, load, save, save_with, to_bytes};
+pub use format::Format;
+pub use inspect::{Inspection, ListedTensor, Statistics, inspect};
+pub use limits::{Limits, MAX_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_RATIO};
+pub use mapping::{WeightPlaces, keras_places};
+pub use metadata::{Metadata, Monitored, Preprocessing, TrainingState};
+pub use model::{Model, OptimizerState};
+pub use native::VERSION;
 pub use precision::Precision;
+pub use safetensors::Dtype;
+pub use saving::{Contents, READ, SavedModel, WRITTEN, load, open, open_with, read, save, save_with, to_bytes, write};
+pub use source::Source;
+pub use stored::StoredTensor;

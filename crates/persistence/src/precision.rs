@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use candle_core::DType;
+use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
 
 /// The number format in which weights are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,13 +51,78 @@ impl Precision {
         2f64.powi(-(fraction_bits + 1))
     }
 
-    pub(crate) fn dtype(self) -> DType {
+    /// The number format in the words of safetensors.
+    pub fn stored(self) -> Dtype {
         match self {
-            Precision::Bf16 => DType::BF16,
-            Precision::F16 => DType::F16,
-            Precision::F32 => DType::F32,
-            Precision::F64 => DType::F64,
+            Precision::Bf16 => Dtype::BF16,
+            Precision::F16 => Dtype::F16,
+            Precision::F32 => Dtype::F32,
+            Precision::F64 => Dtype::F64,
         }
+    }
+
+    /// The precision of a number format; `None` for integers and what weights are not.
+    pub fn of(dtype: Dtype) -> Option<Self> {
+        Precision::ALL.into_iter().find(|precision| precision.stored() == dtype)
+    }
+
+    /// Rounds numbers of `from` to the nearest of this format, ties to even.
+    ///
+    /// # Errors
+    /// [`Error::Overflow`] where a finite number becomes infinite: a network must not be broken by being saved.
+    pub(crate) fn round(self, name: &str, from: Dtype, bytes: &[u8]) -> Result<Vec<u8>> {
+        match from {
+            Dtype::F64 => self.round_each(name, bytes, f64::from_le_bytes),
+            Dtype::F32 => self.round_each(name, bytes, |number| f32::from_le_bytes(number).into()),
+            Dtype::F16 => self.round_each(name, bytes, |number| half::f16::from_le_bytes(number).into()),
+            Dtype::BF16 => self.round_each(name, bytes, |number| half::bf16::from_le_bytes(number).into()),
+            _ => Ok(bytes.to_vec()),
+        }
+    }
+
+    fn round_each<const N: usize>(self, name: &str, bytes: &[u8], number: impl Fn([u8; N]) -> f64) -> Result<Vec<u8>> {
+        let numbers = bytes.as_chunks::<N>().0.iter().map(|&chunk| number(chunk));
+        match self {
+            Precision::Bf16 => self.collect(
+                name,
+                numbers,
+                |x| half::bf16::from_f64(x),
+                |x| x.to_f64(),
+                half::bf16::to_le_bytes,
+            ),
+            Precision::F16 => self.collect(
+                name,
+                numbers,
+                |x| half::f16::from_f64(x),
+                |x| x.to_f64(),
+                half::f16::to_le_bytes,
+            ),
+            Precision::F32 => self.collect(name, numbers, |x| x as f32, f64::from, f32::to_le_bytes),
+            Precision::F64 => self.collect(name, numbers, |x| x, |x| x, f64::to_le_bytes),
+        }
+    }
+
+    fn collect<T: Copy, const N: usize>(
+        self,
+        name: &str,
+        numbers: impl ExactSizeIterator<Item = f64>,
+        round: impl Fn(f64) -> T,
+        back: impl Fn(T) -> f64,
+        to: impl Fn(T) -> [u8; N],
+    ) -> Result<Vec<u8>> {
+        let mut rounded = Vec::with_capacity(numbers.len() * N);
+        for number in numbers {
+            let short = round(number);
+            if number.is_finite() && !back(short).is_finite() {
+                return Err(Error::Overflow {
+                    weight: name.to_string(),
+                    value: number,
+                    precision: self,
+                });
+            }
+            rounded.extend_from_slice(&to(short));
+        }
+        Ok(rounded)
     }
 }
 

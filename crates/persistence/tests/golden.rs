@@ -1,19 +1,23 @@
 //! Files of other programs, whole and broken: `$GOLDEN_DIR/persistence`, or the copies beside this file.
 //!
-//! Walks what is in the safetensors format. Whole files are listed as their JSON describes them, and loading them as a
-//! model is refused with the reason; broken ones are refused as `broken.json` says.
+//! Walks whatever follows the formats of the golden data's README: there is no list of names. Each kind of case has a file in
+//! `golden_cases/`.
 
 #![allow(
     clippy::print_stdout,
     reason = "the number of cases that were walked is part of the result"
 )]
 
-use std::collections::BTreeMap;
+#[path = "golden_cases/broken.rs"]
+mod broken;
+#[path = "golden_cases/keras.rs"]
+mod keras;
+#[path = "golden_cases/safetensors.rs"]
+mod safetensors;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device};
-use persistence::Error;
 use serde_json::Value;
 
 type Outcome = Result<(), String>;
@@ -28,6 +32,11 @@ fn folder() -> PathBuf {
 fn json(path: &Path) -> Result<Value, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// An error of any kind as the text of a failure.
+fn failed(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
 /// All files below a folder, sorted.
@@ -45,124 +54,34 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn is_safetensors(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending == "safetensors")
-}
-
-/// A well-formed file without a description: it can be listed, and is no model.
-fn check_foreign(path: &Path) -> Outcome {
-    let listed = persistence::inspect(path).map_err(|error| format!("cannot be listed: {error}"))?;
-    if listed.sha256.is_some() {
-        return Err("is said to have a checksum".to_string());
-    }
-    match persistence::load(path, &Device::Cpu) {
-        Err(Error::NoModel { key: "format", .. }) => {}
-        Err(other) => return Err(format!("refused for another reason: {other}")),
-        Ok(_) => return Err("was loaded as a model".to_string()),
-    }
-    let Some(name) = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .and_then(|name| name.strip_suffix(".weights.safetensors"))
-    else {
-        return Ok(());
-    };
-    let description = json(&path.with_file_name(format!("{name}.json")))?;
-    let Some(weights) = description["weights"].as_array() else {
-        return Ok(());
-    };
-    let expected: BTreeMap<String, Vec<u64>> = weights
-        .iter()
-        .map(|weight| {
-            let shape = weight["shape"].as_array().into_iter().flatten();
-            let path = weight["path"].as_str().unwrap_or_default().to_string();
-            (path, shape.filter_map(Value::as_u64).collect())
-        })
-        .collect();
-    let found: BTreeMap<String, Vec<u64>> = listed
-        .tensors
-        .iter()
-        .map(|tensor| {
-            (
-                tensor.name.clone(),
-                tensor.shape.iter().map(|&size| size as u64).collect(),
-            )
-        })
-        .collect();
-    if expected != found {
-        return Err(format!("lists {found:?}, expected {expected:?}"));
-    }
-    Ok(())
-}
-
-/// A broken file: refused by everything that reads it, or harmless.
-fn check_broken(path: &Path, expect: &str) -> Outcome {
-    let loaded = persistence::load(path, &Device::Cpu).map(|_| ());
-    let listed = persistence::inspect(path).map(|_| ());
-    let name = path.display().to_string();
-    for error in [&loaded, &listed]
-        .into_iter()
-        .filter_map(|outcome| outcome.as_ref().err())
-    {
-        let message = error.to_string();
-        if !message.starts_with(&name) || message.contains('\n') {
-            return Err(format!(
-                "the message does not start with the file, or is no line: {message}"
-            ));
-        }
-    }
-    match expect {
-        "error" if loaded.is_ok() || listed.is_ok() => Err("was read without an error".to_string()),
-        "non_finite" => {
-            listed.map_err(|error| format!("cannot be listed: {error}"))?;
-            let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|error| error.to_string())?;
-            let finite = tensors.values().all(|tensor| {
-                let numbers = tensor
-                    .flatten_all()
-                    .and_then(|flat| flat.to_dtype(DType::F64)?.to_vec1::<f64>());
-                numbers.is_ok_and(|numbers| numbers.iter().all(|number| number.is_finite()))
-            });
-            if finite {
-                return Err("is said to hold NaN or infinity, and does not".to_string());
-            }
-            Ok(())
-        }
-        "error" | "error_or_ok" => Ok(()),
-        other => Err(format!("unknown expectation '{other}'")),
-    }
+/// The name of a file without an ending that may have dots, such as `.weights.h5`; `None` where it has another one.
+fn stem<'a>(path: &'a Path, ending: &str) -> Option<&'a str> {
+    path.file_name()?.to_str()?.strip_suffix(ending)
 }
 
 #[test]
 fn golden() {
     let root = folder();
-    let broken = root.join("broken");
-    let (mut cases, mut others, mut failures) = (0, 0, Vec::new());
+    let (mut cases, mut failures) = (0, Vec::new());
     let mut record = |path: &Path, outcome: Outcome| {
         cases += 1;
         if let Err(problem) = outcome {
             failures.push(format!("{}: {problem}", path.display()));
         }
     };
-    for path in files(&root).iter().filter(|path| !path.starts_with(&broken)) {
-        if is_safetensors(path) {
-            record(path, check_foreign(path));
-        } else if path.extension().is_none_or(|ending| ending != "json") {
-            others += 1;
-        }
+    let broken = root.join("broken");
+    let files = files(&root);
+    let whole = || files.iter().filter(|path| !path.starts_with(&broken));
+    for path in whole().filter(|path| stem(path, ".safetensors").is_some()) {
+        record(path, safetensors::check(path));
     }
-    let list = json(&broken.join("broken.json")).unwrap();
-    for file in list["files"].as_array().into_iter().flatten() {
-        let path = broken.join(file["file"].as_str().unwrap_or_default());
-        if is_safetensors(&path) {
-            record(&path, check_broken(&path, file["expect"].as_str().unwrap_or_default()));
-        } else {
-            others += 1;
-        }
+    for path in whole().filter(|path| keras::is_case(path)) {
+        record(path, keras::check(path));
+    }
+    for (path, outcome) in broken::cases(&root, &broken) {
+        record(&path, outcome);
     }
     println!("golden: {cases} cases");
-    if others > 0 {
-        println!("not walked: {others} files of formats that this crate does not read");
-    }
     assert!(cases > 0, "no case in {}", root.display());
     assert!(
         failures.is_empty(),

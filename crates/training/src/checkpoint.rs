@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device};
 use models::Network;
 use optimizers::Optimizer;
-use persistence::{Contents, Metadata, Precision, TrainingState};
+use persistence::{
+    Checkpointer, Contents, Metadata, Model, Monitored, Precision, Skipped, StoredTensor, TrainingState,
+};
 
 use crate::callbacks::{Callback, Moment, SavePoint};
 use crate::{Error, History, Result};
@@ -20,18 +22,43 @@ use crate::{Error, History, Result};
 /// Where the optimizer keeps moving averages of the weights, these are the weights in the file, so that the network is
 /// the one that was measured; those of the last step are in the place of the averages in the optimizer's state.
 pub struct Checkpoint {
-    path: PathBuf,
+    place: Place,
     metadata: Metadata,
     steps: Option<usize>,
+}
+
+/// Where checkpoints go.
+enum Place {
+    /// One file, always replaced.
+    File(PathBuf),
+    /// The last ones and the best one, by the figure of this name.
+    Folder(Checkpointer, String),
 }
 
 impl Checkpoint {
     /// Saves to `path`; `metadata` names the classes and how training was set up, its history is filled in.
     pub fn new(path: impl Into<PathBuf>, metadata: Metadata) -> Self {
         Checkpoint {
-            path: path.into(),
+            place: Place::File(path.into()),
             metadata,
             steps: None,
+        }
+    }
+
+    /// Saves into a folder of which the last checkpoints and the best one are kept; `monitor` is the figure of an epoch that says
+    /// which is the best, such as `val_loss`. They are numbered by the steps of the optimizer. [`resume`] takes the folder.
+    pub fn in_folder(checkpointer: Checkpointer, monitor: impl Into<String>, metadata: Metadata) -> Self {
+        Checkpoint {
+            place: Place::Folder(checkpointer, monitor.into()),
+            metadata,
+            steps: None,
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        match &self.place {
+            Place::File(path) => path.clone(),
+            Place::Folder(checkpointer, _) => checkpointer.folder().to_path_buf(),
         }
     }
 
@@ -52,7 +79,7 @@ impl Callback for Checkpoint {
 
     fn on_save(&mut self, point: &SavePoint<'_>) -> Result<()> {
         let history = serde_json::to_value(point.history).map_err(|error| Error::Checkpoint {
-            path: self.path.clone(),
+            path: self.path(),
             reason: format!("the history cannot be written: {error}"),
         })?;
         self.metadata
@@ -77,7 +104,21 @@ impl Callback for Checkpoint {
             DType::F64 => Precision::F64,
             _ => Precision::F32,
         };
-        persistence::save_with(&self.path, &contents, &tensors, precision)?;
+        match &self.place {
+            Place::File(path) => persistence::save_with(path, &contents, &tensors, precision).map(drop)?,
+            Place::Folder(checkpointer, monitor) => {
+                let mut model = Model::of(&contents)?.in_precision(precision);
+                for (name, tensor) in &tensors {
+                    model.tensors.insert(name.clone(), StoredTensor::of(tensor)?);
+                }
+                let value = point.history.last().and_then(|record| record.get(monitor));
+                model.metadata.monitored = Some(Monitored {
+                    name: monitor.clone(),
+                    value: value.filter(|value| value.is_finite()),
+                });
+                checkpointer.save(point.optimizer.iterations(), &model)?;
+            }
+        }
         Ok(())
     }
 }
@@ -97,14 +138,30 @@ pub struct Resumed {
     pub state: TrainingState,
     /// Names of the classes.
     pub classes: Vec<String>,
+    /// The file that was read.
+    pub path: PathBuf,
+    /// Newer checkpoints of a folder that are damaged, the newest first; say so to whoever waits for what was done in them.
+    pub skipped: Vec<Skipped>,
 }
 
-/// Reads a checkpoint.
+/// Reads a checkpoint: a file, or the newest one of a folder that is whole.
 ///
 /// # Errors
-/// [`Error::Persistence`] where the file is damaged, [`Error::Checkpoint`] where it holds a model but no training.
+/// [`Error::Persistence`] where the file (or every one of the folder) is damaged, [`Error::Checkpoint`] where it holds a model but no
+/// training, or the folder no checkpoint.
 pub fn resume(path: &Path, device: &Device) -> Result<Resumed> {
-    let saved = persistence::load(path, device)?;
+    let (path, saved, skipped) = if path.is_dir() {
+        let restored = Checkpointer::new(path)?
+            .restore(device)?
+            .ok_or_else(|| Error::Checkpoint {
+                path: path.to_path_buf(),
+                reason: "holds no checkpoint; their names are like checkpoint-000000001.safetensors".to_string(),
+            })?;
+        (restored.path, restored.saved, restored.skipped)
+    } else {
+        (path.to_path_buf(), persistence::load(path, device)?, Vec::new())
+    };
+    let path = path.as_path();
     let lacks = |what: &str| Error::Checkpoint {
         path: path.to_path_buf(),
         reason: format!("holds no {what}; it was saved for inference, training cannot go on from it"),
@@ -134,5 +191,7 @@ pub fn resume(path: &Path, device: &Device) -> Result<Resumed> {
         history,
         state,
         classes: saved.metadata.classes,
+        path: path.to_path_buf(),
+        skipped,
     })
 }

@@ -1,8 +1,11 @@
 //! One module a subcommand.
 
+mod convert;
 mod data;
 mod evaluate;
+mod inspect;
 mod model;
+mod predict;
 mod summary;
 mod sweep;
 mod train;
@@ -22,6 +25,9 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Data(command) => data::run(&command),
         Command::Train(args) => train::run(&args),
         Command::Sweep(args) => sweep::run(&args),
+        Command::Convert(args) => convert::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Predict(args) => predict::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Evaluate(args) => evaluate::run(&args).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -8,25 +8,23 @@ use anyhow::{Context as _, Result, bail};
 use candle_core::{DType, Device};
 use models::{Network, zoo};
 use nn_theory::{MAX_CONFIGURATION_BYTES, ModelSpec};
+use persistence::Model;
 
 /// A model that was found.
 pub(crate) struct Found {
     /// What it is made of.
     pub(crate) spec: ModelSpec,
-    /// The network with its weights, where a file had some.
-    saved: Option<Network>,
+    /// The file with its weights, where it was one.
+    saved: Option<Model>,
 }
 
 impl Found {
     /// The network in float32: with the weights of the file, or with initial weights of the seed.
     pub(crate) fn into_network(self, seed: u64, device: &Device) -> Result<Network> {
-        let mut network = Network::new(self.spec, seed, device, DType::F32)?;
-        if let Some(saved) = &self.saved {
-            for weight in saved.weights() {
-                network.set_weight(&weight.path, weight.var.as_tensor())?;
-            }
+        match self.saved {
+            Some(model) => Ok(model.in_precision(persistence::Precision::F32).network(device)?),
+            None => Ok(Network::new(self.spec, seed, device, DType::F32)?),
         }
-        Ok(network)
     }
 }
 
@@ -37,7 +35,7 @@ impl From<ModelSpec> for Found {
 }
 
 /// Finds the model of a `<MODEL>` argument; names come first, so write `./NAME` for a file that is called like one.
-pub(crate) fn find(word: &str, device: &Device) -> Result<Found> {
+pub(crate) fn find(word: &str) -> Result<Found> {
     let (hint, known) = match zoo::by_name(word) {
         Ok(spec) => return Ok(spec.into()),
         Err(models::Error::UnknownModel { hint, known, .. }) => (hint, known),
@@ -45,32 +43,51 @@ pub(crate) fn find(word: &str, device: &Device) -> Result<Found> {
     };
     let path = Path::new(word);
     if path.is_dir() {
-        bail!("{word} is a folder; name a Keras JSON configuration (.json) or a model file (.safetensors) in it");
+        bail!(
+            "{word} is a folder; name a Keras JSON configuration (.json) or a model file ({}) in it",
+            endings()
+        );
     }
     if !path.exists() {
         bail!(
             "there is no built-in model and no file '{word}'; {hint}the built-in models are: {known}; a file is a Keras JSON \
-             configuration (.json) or a saved model (.safetensors)"
+             configuration (.json) or a saved model ({})",
+            endings()
         );
     }
-    if has_ending(path, "json") {
+    if is_text(path)? {
         let text = configuration(path)?;
         let spec = ModelSpec::from_keras_json(&text).with_context(|| word.to_string())?;
         return Ok(spec.into());
     }
-    let saved = persistence::load(path, device).with_context(|| {
+    let saved = persistence::open(path).with_context(|| {
         format!(
-            "{word} was read as a model file, which it is not (a Keras configuration ends in .json; the built-in models are: {known})"
+            "{word} was read as a model file, which it is not (a Keras configuration is JSON; the built-in models are: {known})"
         )
     })?;
     Ok(Found {
-        spec: saved.network.spec().clone(),
-        saved: Some(saved.network),
+        spec: saved.described()?.clone(),
+        saved: Some(saved),
     })
 }
 
-fn has_ending(path: &Path, ending: &str) -> bool {
-    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending))
+/// The endings of model files.
+fn endings() -> String {
+    persistence::READ
+        .map(|format| format!(".{}", format.ending()))
+        .join(", ")
+}
+
+/// Whether a file is a JSON text: its first byte says so, or at least its name.
+pub(super) fn is_text(path: &Path) -> Result<bool> {
+    let named = path.extension().is_some_and(|found| found.eq_ignore_ascii_case("json"));
+    let mut first = [0];
+    let read = path
+        .is_file()
+        .then(|| File::open(path).and_then(|mut file| file.read(&mut first)))
+        .transpose();
+    read.with_context(|| format!("{} cannot be read; check its permissions", path.display()))?;
+    Ok(named || first == *b"{")
 }
 
 /// The text of a configuration, if it is not larger than any configuration is.

@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anyhow::{Context as _, Result};
-use candle_core::Device;
 use nn_theory::{ModelSpec, PlotOptions, RowExplanation, SummaryOptions, with_separators};
 use report::inline::escape;
 use report::{Align, Table};
@@ -15,7 +14,7 @@ use crate::context::terminal;
 
 pub(crate) fn run(args: &SummaryArgs) -> Result<()> {
     check(args);
-    let spec = model::find(&args.model, &Device::Cpu)?.spec;
+    let spec = model::find(&args.model)?.spec;
     let text = match (args.style, args.explain) {
         (SummaryStyle::Keras, explain) => {
             let mut text = spec.summary(&options(args))?;

@@ -14,7 +14,7 @@ use datasets::Dataset;
 use models::{Network, zoo};
 use nn_theory::{Activation, Layer, ModelSpec};
 use optimizers::{Optimizer, OptimizerBuilder};
-use persistence::{Metadata, TrainingState};
+use persistence::{Metadata, Preprocessing, TrainingState};
 use report::format::{count, number, percent, significant};
 use serde_json::{Value, json};
 use training::{Checkpoint, EarlyStopping, Evaluation, History, Loss, Samples, StopReason, Trainer};
@@ -154,11 +154,11 @@ fn pipeline(text: &str) -> Result<Option<Pipeline>> {
 /// Refuses a file that cannot be written, before anything is computed for it.
 fn check_output(option: &str, path: &Path) -> Result<()> {
     let shown = path.display();
-    if !path
-        .extension()
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors"))
-    {
-        bail!("{option} {shown}: networks are saved as safetensors; give a name that ends in .safetensors");
+    if persistence::Format::from_name(path) != Some(persistence::Format::Safetensors) {
+        bail!(
+            "{option} {shown}: a training is saved as safetensors; give a name that ends in .safetensors (lab convert writes other \
+             formats of it)"
+        );
     }
     if path.is_dir() {
         bail!("{option} {shown}: this is a folder; give the name of a file");
@@ -186,7 +186,7 @@ fn check_output(option: &str, path: &Path) -> Result<()> {
 /// The network of `--model`, or one that fits the data.
 fn network(args: &TrainArgs, context: &Context, dataset: &Dataset) -> Result<Network> {
     let found = match &args.model {
-        Some(word) => model::find(word, &context.device)?,
+        Some(word) => model::find(word)?,
         None => fitting(dataset)?.into(),
     };
     found.into_network(context.seed, &context.device)
@@ -321,8 +321,17 @@ fn train(
 
 /// What the file keeps besides weights and optimizer, so that the training can go on from it.
 fn metadata(settings: &Settings, dataset: &Dataset) -> Metadata {
+    let mut loss = settings.options.loss().config();
+    if let Some(entries) = loss.as_object_mut() {
+        entries.insert("module".to_string(), json!("keras.losses"));
+        entries.insert("registered_name".to_string(), Value::Null);
+    }
     Metadata {
         classes: dataset.classes.clone(),
+        // `datasets` brings the bytes of pixels to [0, 1].
+        preprocessing: Some(Preprocessing::unit(dataset.shape())),
+        compile: Some(json!({"loss": loss, "metrics": ["accuracy"]})),
+        monitored: None,
         training: Some(TrainingState {
             seed: settings.seed,
             batch_size: settings.batch_size,

@@ -1,6 +1,7 @@
 //! Exercise 4: is a network that was saved and loaded the same network?
 
 mod contents;
+mod formats;
 mod precision;
 mod resume;
 
@@ -10,7 +11,7 @@ use datasets::Dataset;
 use models::{Network, zoo};
 use nn_theory::ModelSpec;
 use optimizers::Optimizer;
-use persistence::{Contents, Difference, Metadata, Precision, weight_differences};
+use persistence::{Contents, Difference, Metadata, Precision, Preprocessing, weight_differences};
 use report::format::{bytes, count, percent, significant};
 use report::{Align, Answer, Table};
 use serde_json::{Value, json};
@@ -72,12 +73,14 @@ pub(super) fn answer(context: &Context, answer: &mut Answer) -> Result<()> {
         measured: &measured,
         metadata: Metadata {
             classes: task.classes.clone(),
-            training: None,
+            preprocessing: Some(Preprocessing::unit(dataset.shape())),
+            ..Metadata::default()
         },
     };
     let restored = round_trip(context, answer, &task, &saved)?;
     contents::describe(answer, &saved, resumed.checkpoint_bytes())?;
     let half = precision::compare(context, answer, &task, &saved)?;
+    formats::compare(context, answer, &task, &saved)?;
     let exact = resume::describe(context, answer, &task, &network, &history, &resumed)?;
     contents::damage(answer, &saved)?;
     verdict(answer, &task, &restored, &half, exact);

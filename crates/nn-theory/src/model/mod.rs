@@ -9,6 +9,7 @@ mod sequential;
 pub(crate) use functional::depths;
 pub use functional::{Functional, IntoTensors, Tensor};
 pub(crate) use naming::auto_name;
+pub use naming::snake_case;
 pub use receptive::ReceptiveField;
 pub use sequential::Sequential;
 

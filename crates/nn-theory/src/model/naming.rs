@@ -4,7 +4,13 @@ use crate::Layer;
 use std::collections::BTreeMap;
 
 /// `MaxPooling2D` in snake case as Keras' `to_snake_case` writes it: `max_pooling2d`.
-fn snake_case(class: &str) -> String {
+///
+/// Automatic names of layers begin like this, and so do the groups of Keras' weights files.
+///
+/// ```
+/// assert_eq!(nn_theory::snake_case("MaxPooling2D"), "max_pooling2d");
+/// ```
+pub fn snake_case(class: &str) -> String {
     let class: Vec<char> = class.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
     // First rule: an underscore before a capital that starts a lower-case word.
     let mut words = String::new();

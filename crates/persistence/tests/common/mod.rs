@@ -8,7 +8,7 @@ use kernels::random::Stream;
 use models::{Mode, Network};
 use nn_theory::{Activation, BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D, ModelSpec, Padding};
 use optimizers::Optimizer;
-use persistence::{Contents, Metadata, Precision, TrainingState};
+use persistence::{Contents, Metadata, Monitored, Precision, Preprocessing, TrainingState};
 
 /// A convolution, batch normalisation (weights that are not trained), a dense layer.
 pub(crate) fn small() -> ModelSpec {
@@ -48,6 +48,12 @@ pub(crate) fn step(network: &Network, optimizer: &mut Optimizer, seed: u64) {
 pub(crate) fn metadata() -> Metadata {
     Metadata {
         classes: vec!["cat".into(), "dög \"1\"\n".into()],
+        preprocessing: Some(Preprocessing::unit([6, 6, 1])),
+        compile: Some(serde_json::json!({ "loss": "hinge", "metrics": ["accuracy"] })),
+        monitored: Some(Monitored {
+            name: "val_loss".into(),
+            value: Some(0.1),
+        }),
         training: Some(TrainingState {
             seed: u64::MAX,
             batch_size: 32,

@@ -3,6 +3,7 @@
 mod bits;
 mod boards;
 mod callbacks;
+mod killed;
 mod learning;
 mod options;
 mod problems;

@@ -24,6 +24,11 @@ pub(super) enum Beginning {
 /// Reads the file of `--resume` and checks the options that were typed against it.
 pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(Settings, Beginning)> {
     let resumed = training::resume(file, &context.device)?;
+    for skipped in &resumed.skipped {
+        context
+            .progress
+            .line(&format!("note: this checkpoint was gone over: {}", skipped.error));
+    }
     let state = &resumed.state;
     let done = resumed.history.epochs.len();
     let begun = done + usize::from(resumed.history.position.is_some());
@@ -90,7 +95,7 @@ pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(
         batch_size: state.batch_size,
         validation_split: state.validation_split,
         augment,
-        output: Some(args.output.clone().unwrap_or_else(|| file.to_path_buf())),
+        output: Some(args.output.clone().unwrap_or_else(|| resumed.path.clone())),
         options,
     };
     Ok((settings, Beginning::Resumed(Box::new(resumed))))

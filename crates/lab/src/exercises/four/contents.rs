@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Saved;
 
 /// What the metadata keys of the format mean.
-const KEYS: [(&str, &str); 8] = [
+const KEYS: [(&str, &str); 9] = [
     ("format", "the program whose conventions the file follows"),
     ("version", "the version of these conventions"),
     (
@@ -20,11 +20,15 @@ const KEYS: [(&str, &str); 8] = [
     ("precision", "number format of the weights"),
     (
         "metadata",
-        "names of the classes; in a checkpoint also where the training stands",
+        "names of the classes, how images are scaled, the loss; in a checkpoint also where the training stands",
     ),
     ("optimizer", "class and options of the optimizer, in a checkpoint"),
     ("trainable", "weights that were frozen or thawed"),
-    ("sha256", "checksum of the whole file"),
+    (
+        "crc32",
+        "a checksum of each tensor's bytes, in the order of their places",
+    ),
+    ("sha256", "checksum of the header, which holds all other checksums"),
 ];
 
 /// Lists the file.
@@ -53,7 +57,7 @@ pub(super) fn describe(answer: &mut Answer, saved: &Saved<'_>, checkpoint: (u64,
         "{} tensors of {} bytes, behind a header of {} bytes.",
         count(file.tensors.len()),
         integer(i128::from(file.tensor_bytes())),
-        integer(i128::from(file.header_bytes))
+        integer(i128::from(file.header_bytes.unwrap_or_default()))
     ));
     answer.table(table);
     let mut keys = Table::new("Metadata");

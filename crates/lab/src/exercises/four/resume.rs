@@ -46,6 +46,7 @@ pub(super) fn run(context: &Context, task: &Task, folder: &Path, bar: &ProgressB
             batch_size: task.batch_size,
             ..TrainingState::default()
         }),
+        ..Metadata::default()
     };
     {
         // Everything in this block is gone when it ends, as if the process had been killed.

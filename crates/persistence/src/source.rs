@@ -1,0 +1,150 @@
+//! The bytes of a file, or of a part of one, without a copy.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use kernels::mapping::MappedFile;
+
+use crate::{Error, Limits, Result};
+
+/// Smaller files are read at once: a mapping costs more than that, and a file that is read cannot be shortened under our feet.
+const MAPPED_FROM: u64 = 1 << 20;
+
+/// A file that is read where it lies: mapped into memory if it is large. Copies share the mapping.
+#[derive(Clone)]
+pub struct Source {
+    path: Arc<Path>,
+    bytes: Arc<Bytes>,
+    range: Range<usize>,
+    limits: Limits,
+}
+
+enum Bytes {
+    Read(Vec<u8>),
+    Mapped(MappedFile),
+}
+
+impl Source {
+    /// Opens a file; no more than its first bytes are looked at until somebody asks for more.
+    ///
+    /// # Errors
+    /// [`Error::Read`] for what is no file or cannot be read, [`Error::TooLarge`] for more bytes than the limit.
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self> {
+        let failed = |source| Error::Read {
+            path: path.to_path_buf(),
+            source,
+        };
+        // Asked before the file is opened: opening a pipe would wait for its other end.
+        let about = std::fs::metadata(path).map_err(failed)?;
+        if !about.is_file() {
+            return Err(failed(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is a folder or a device, not a file",
+            )));
+        }
+        if about.len() > limits.bytes {
+            return Err(Error::TooLarge {
+                path: path.to_path_buf(),
+                bytes: about.len(),
+                limit: limits.bytes,
+            });
+        }
+        let file = File::open(path).map_err(failed)?;
+        let bytes = if about.len() < MAPPED_FROM {
+            let mut bytes = Vec::with_capacity(about.len() as usize);
+            file.take(MAPPED_FROM).read_to_end(&mut bytes).map_err(failed)?;
+            Bytes::Read(bytes)
+        } else {
+            Bytes::Mapped(MappedFile::of(&file).map_err(failed)?)
+        };
+        Ok(Source::new(path, bytes, limits))
+    }
+
+    /// Bytes that are in memory already, as if they were a file of this name.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>, limits: &Limits) -> Self {
+        Source::new(path, Bytes::Read(bytes), limits)
+    }
+
+    fn new(path: &Path, bytes: Bytes, limits: &Limits) -> Self {
+        let mut source = Source {
+            path: path.into(),
+            bytes: Arc::new(bytes),
+            range: 0..0,
+            limits: limits.clone(),
+        };
+        source.range = 0..source.whole().len();
+        source
+    }
+
+    fn whole(&self) -> &[u8] {
+        match &*self.bytes {
+            Bytes::Read(bytes) => bytes,
+            Bytes::Mapped(file) => file,
+        }
+    }
+
+    /// All bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // The range was checked against the length when it was made, and neither changes.
+        self.whole().get(self.range.clone()).unwrap_or_default()
+    }
+
+    /// A part of it, such as a member of an archive; `None` where it does not lie within.
+    pub fn part(&self, range: Range<usize>) -> Option<Source> {
+        self.bytes().get(range.clone())?;
+        Some(Source {
+            range: self.range.start + range.start..self.range.start + range.end,
+            ..self.clone()
+        })
+    }
+
+    /// Where the part that this is begins in its file.
+    pub fn offset(&self) -> usize {
+        self.range.start
+    }
+
+    /// The file, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What may be used in reading it.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Tells the system that the bytes are not needed for now.
+    pub fn release(&self) {
+        if let Bytes::Mapped(file) = &*self.bytes {
+            file.release(self.range.clone());
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{:?}]", self.path.display(), self.range)
+    }
+}
+
+/// The first bytes of a file, to be shown in a message.
+pub(crate) fn glance(bytes: &[u8]) -> String {
+    let start = &bytes[..bytes.len().min(12)];
+    if start.is_empty() {
+        "nothing: the file is empty".to_string()
+    } else if start.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+        format!("the text '{}'", String::from_utf8_lossy(start))
+    } else {
+        let digits: Vec<String> = start.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("the bytes {}", digits.join(" "))
+    }
+}
+
+/// At most 64 characters of a text that came from a file.
+pub(crate) fn shorten(text: &str) -> String {
+    text.chars().take(64).collect()
+}

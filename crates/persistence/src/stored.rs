@@ -1,0 +1,336 @@
+//! A tensor of a file: known by number format and shape, its numbers fetched when somebody wants them.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use safetensors::Dtype;
+
+use crate::source::shorten;
+use crate::{Error, Precision, Result, Source};
+
+/// Number format, shape, and where the numbers are. Copies share them.
+#[derive(Clone)]
+pub struct StoredTensor {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data: Data,
+}
+
+/// Where the numbers are.
+#[derive(Clone)]
+enum Data {
+    /// In a file, as they are: little-endian, row-major.
+    File(Source),
+    /// The same with a checksum, which is compared when the numbers are asked for the first time.
+    Checked(Source, Arc<Check>),
+    Memory(Arc<Vec<u8>>),
+    Tensor(Tensor),
+    /// Made when asked for: transposed, unpacked, rounded.
+    Computed(Arc<dyn Fn() -> Result<Vec<u8>> + Send + Sync>),
+}
+
+/// What the bytes of a tensor must add up to.
+struct Check {
+    name: String,
+    crc32: u32,
+    passed: AtomicBool,
+}
+
+impl Check {
+    fn pass(&self, part: &Source) -> Result<()> {
+        if self.passed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let found = crc32fast::hash(part.bytes());
+        if found != self.crc32 {
+            return Err(Error::Checksum {
+                path: part.path().to_path_buf(),
+                place: format!("the tensor '{}' (from byte {})", shorten(&self.name), part.offset()),
+                expected: format!("{:08x}", self.crc32),
+                found: format!("{found:08x}"),
+            });
+        }
+        self.passed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl StoredTensor {
+    /// Numbers that lie in a file as they are wanted: little-endian, row-major, without gaps.
+    ///
+    /// Returns `None` where the part has another size than the shape needs.
+    pub fn in_file(dtype: Dtype, shape: Vec<usize>, part: Source) -> Option<Self> {
+        (byte_count(dtype, &shape)? == part.bytes().len()).then_some(StoredTensor {
+            dtype,
+            shape,
+            data: Data::File(part),
+        })
+    }
+
+    /// Compares the CRC-32 of the bytes when they are asked for the first time; `name` is for the message.
+    pub(crate) fn with_checksum(mut self, name: &str, crc32: u32) -> Self {
+        if let Data::File(part) = self.data {
+            let check = Check {
+                name: name.to_string(),
+                crc32,
+                passed: AtomicBool::new(false),
+            };
+            self.data = Data::Checked(part, Arc::new(check));
+        }
+        self
+    }
+
+    /// Numbers in memory, in the same order. Returns `None` where there are more or fewer than the shape needs.
+    pub fn in_memory(dtype: Dtype, shape: Vec<usize>, bytes: Vec<u8>) -> Option<Self> {
+        (byte_count(dtype, &shape)? == bytes.len()).then_some(StoredTensor {
+            dtype,
+            shape,
+            data: Data::Memory(Arc::new(bytes)),
+        })
+    }
+
+    /// Numbers that are made when they are asked for, every time anew.
+    pub fn computed(
+        dtype: Dtype,
+        shape: Vec<usize>,
+        bytes: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        StoredTensor {
+            dtype,
+            shape,
+            data: Data::Computed(Arc::new(bytes)),
+        }
+    }
+
+    /// The numbers of a tensor of candle.
+    ///
+    /// # Errors
+    /// [`Error::Candle`] for the formats of 4, 6 and 8 bits, which model files do not have.
+    pub fn of(tensor: &Tensor) -> Result<Self> {
+        Ok(StoredTensor {
+            dtype: stored_dtype(tensor.dtype())?,
+            shape: tensor.dims().to_vec(),
+            data: Data::Tensor(tensor.clone()),
+        })
+    }
+
+    /// The number format.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// The shape; empty for a single number.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// How many numbers there are.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes the numbers take.
+    pub fn byte_len(&self) -> usize {
+        self.len() * self.dtype.bitsize() / 8
+    }
+
+    /// Whether the numbers are floating-point numbers that weights may be.
+    pub fn is_float(&self) -> bool {
+        matches!(self.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64)
+    }
+
+    /// The numbers: little-endian, row-major. What lies in a file like that is not copied.
+    ///
+    /// # Errors
+    /// What the file or the device says.
+    pub fn bytes(&self) -> Result<Cow<'_, [u8]>> {
+        match &self.data {
+            Data::File(part) => Ok(Cow::Borrowed(part.bytes())),
+            Data::Checked(part, check) => {
+                check.pass(part)?;
+                Ok(Cow::Borrowed(part.bytes()))
+            }
+            Data::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
+            Data::Tensor(tensor) => Ok(Cow::Owned(tensor_bytes(tensor)?)),
+            Data::Computed(bytes) => {
+                let bytes = bytes()?;
+                if bytes.len() == self.byte_len() {
+                    return Ok(Cow::Owned(bytes));
+                }
+                Err(Error::Candle(candle_core::Error::Msg(format!(
+                    "{} bytes were made for a tensor of {:?} {}",
+                    bytes.len(),
+                    self.shape,
+                    self.dtype
+                ))))
+            }
+        }
+    }
+
+    /// Says that the bytes are not needed for now, so that a large file that is gone through never lies in memory as a whole.
+    pub fn release(&self) {
+        if let Data::File(part) | Data::Checked(part, _) = &self.data {
+            part.release();
+        }
+    }
+
+    /// Lends the bytes; those of a tensor of candle in the memory of a CPU are not copied either.
+    ///
+    /// # Errors
+    /// As [`StoredTensor::bytes`].
+    pub(crate) fn lend<R>(&self, read: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        let Data::Tensor(tensor) = &self.data else {
+            return Ok(read(&self.bytes()?));
+        };
+        if cfg!(target_endian = "little") {
+            let (storage, layout) = tensor.storage_and_layout();
+            let place = layout.contiguous_offsets();
+            if let (Storage::Cpu(storage), Some((start, end))) = (&*storage, place) {
+                let bytes = match storage {
+                    CpuStorage::F32(values) => values.get(start..end).map(bytemuck::cast_slice),
+                    CpuStorage::F64(values) => values.get(start..end).map(bytemuck::cast_slice),
+                    _ => None,
+                };
+                if let Some(bytes) = bytes {
+                    return Ok(read(bytes));
+                }
+            }
+        }
+        Ok(read(&tensor_bytes(tensor)?))
+    }
+
+    /// All numbers as `f64`; integers above 2⁵³ are rounded.
+    ///
+    /// # Errors
+    /// As [`StoredTensor::bytes`], and [`Error::Candle`] for the formats of 4, 6 and 8 bits and complex numbers.
+    pub fn to_f64(&self) -> Result<Vec<f64>> {
+        let bytes = self.bytes()?;
+        fn all<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+            bytes.as_chunks::<N>().0.iter().map(|&chunk| number(chunk)).collect()
+        }
+        Ok(match self.dtype {
+            Dtype::F64 => all(&bytes, f64::from_le_bytes),
+            Dtype::F32 => all(&bytes, |b| f32::from_le_bytes(b).into()),
+            Dtype::F16 => all(&bytes, |b| half::f16::from_le_bytes(b).into()),
+            Dtype::BF16 => all(&bytes, |b| half::bf16::from_le_bytes(b).into()),
+            Dtype::I64 => all(&bytes, |b| i64::from_le_bytes(b) as f64),
+            Dtype::U64 => all(&bytes, |b| u64::from_le_bytes(b) as f64),
+            Dtype::I32 => all(&bytes, |b| i32::from_le_bytes(b).into()),
+            Dtype::U32 => all(&bytes, |b| u32::from_le_bytes(b).into()),
+            Dtype::I16 => all(&bytes, |b| i16::from_le_bytes(b).into()),
+            Dtype::U16 => all(&bytes, |b| u16::from_le_bytes(b).into()),
+            Dtype::I8 => all(&bytes, |b| i8::from_le_bytes(b).into()),
+            Dtype::U8 | Dtype::BOOL => all(&bytes, |[b]| b.into()),
+            other => return Err(no_numbers(other)),
+        })
+    }
+
+    /// The tensor as candle's, in the same number format where candle has it (else in the next larger integers).
+    ///
+    /// # Errors
+    /// As [`StoredTensor::to_f64`].
+    pub fn to_tensor(&self, device: &Device) -> Result<Tensor> {
+        if let Data::Tensor(tensor) = &self.data {
+            return Ok(tensor.to_device(device)?);
+        }
+        let dtype = match self.dtype {
+            Dtype::F16 => DType::F16,
+            Dtype::BF16 => DType::BF16,
+            Dtype::F32 => DType::F32,
+            Dtype::F64 => DType::F64,
+            Dtype::I64 => DType::I64,
+            Dtype::I32 => DType::I32,
+            Dtype::I16 => DType::I16,
+            Dtype::U32 => DType::U32,
+            Dtype::U8 | Dtype::BOOL => DType::U8,
+            Dtype::I8 | Dtype::U16 | Dtype::U64 => {
+                let whole = self.to_f64()?.into_iter().map(|number| number as i64).collect();
+                return Ok(Tensor::from_vec::<_, i64>(whole, self.shape.as_slice(), device)?);
+            }
+            other => return Err(no_numbers(other)),
+        };
+        Ok(Tensor::from_raw_buffer(&self.bytes()?, dtype, &self.shape, device)?)
+    }
+
+    /// The same numbers in another floating-point format, rounded when they are asked for; integers stay as they are.
+    ///
+    /// `name` is for the message where a finite number has none in the new format.
+    pub fn in_precision(&self, name: &str, precision: Precision) -> StoredTensor {
+        let target = precision.stored();
+        if !self.is_float() || self.dtype == target {
+            return self.clone();
+        }
+        let (source, name) = (self.clone(), name.to_string());
+        StoredTensor::computed(target, self.shape.clone(), move || {
+            precision.round(&name, source.dtype, &source.bytes()?)
+        })
+    }
+}
+
+impl fmt::Debug for StoredTensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.dtype, self.shape)
+    }
+}
+
+/// Bytes of so many numbers; `None` where no computer can count them, or a number is no whole number of bytes.
+pub(crate) fn byte_count(dtype: Dtype, shape: &[usize]) -> Option<usize> {
+    let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size))?;
+    let bits = count.checked_mul(dtype.bitsize())?;
+    bits.is_multiple_of(8).then_some(bits / 8)
+}
+
+fn no_numbers(dtype: Dtype) -> Error {
+    Error::Candle(candle_core::Error::Msg(format!(
+        "numbers of the format {dtype} are not read here"
+    )))
+}
+
+fn stored_dtype(dtype: DType) -> Result<Dtype> {
+    Ok(match dtype {
+        DType::U8 => Dtype::U8,
+        DType::U32 => Dtype::U32,
+        DType::I16 => Dtype::I16,
+        DType::I32 => Dtype::I32,
+        DType::I64 => Dtype::I64,
+        DType::BF16 => Dtype::BF16,
+        DType::F16 => Dtype::F16,
+        DType::F32 => Dtype::F32,
+        DType::F64 => Dtype::F64,
+        other => {
+            let message = format!("numbers of the format {} are not written", other.as_str());
+            return Err(Error::Candle(candle_core::Error::Msg(message)));
+        }
+    })
+}
+
+/// The numbers of a tensor of candle: little-endian, row-major.
+fn tensor_bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+    let flat = tensor.to_device(&Device::Cpu)?.flatten_all()?;
+    fn bytes<T: Copy, const N: usize>(values: Vec<T>, to: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+        let mut bytes = vec![0; values.len() * N];
+        for (place, value) in bytes.as_chunks_mut::<N>().0.iter_mut().zip(values) {
+            *place = to(value);
+        }
+        bytes
+    }
+    Ok(match tensor.dtype() {
+        DType::U8 => flat.to_vec1()?,
+        DType::F16 => bytes(flat.to_vec1::<half::f16>()?, half::f16::to_le_bytes),
+        DType::BF16 => bytes(flat.to_vec1::<half::bf16>()?, half::bf16::to_le_bytes),
+        DType::F64 => bytes(flat.to_vec1::<f64>()?, f64::to_le_bytes),
+        DType::I64 => bytes(flat.to_vec1::<i64>()?, i64::to_le_bytes),
+        DType::I32 => bytes(flat.to_vec1::<i32>()?, i32::to_le_bytes),
+        DType::I16 => bytes(flat.to_vec1::<i16>()?, i16::to_le_bytes),
+        DType::U32 => bytes(flat.to_vec1::<u32>()?, u32::to_le_bytes),
+        _ => bytes(flat.to_vec1::<f32>()?, f32::to_le_bytes),
+    })
+}
