@@ -9,6 +9,16 @@ use anyhow::{Context, Result, bail};
 
 /// Runs `cargo COMMAND ARGS -- REST` in the workspace's root.
 pub(crate) fn run(command: &str, args: &[String], rest: &[String]) -> Result<ExitCode> {
+    run_with(command, args, rest, None)
+}
+
+/// The same with a variable in the environment.
+pub(crate) fn run_with(
+    command: &str,
+    args: &[String],
+    rest: &[String],
+    variable: Option<(&str, &OsStr)>,
+) -> Result<ExitCode> {
     let mut words = vec![command.to_string()];
     words.extend_from_slice(args);
     if !rest.is_empty() {
@@ -16,7 +26,7 @@ pub(crate) fn run(command: &str, args: &[String], rest: &[String]) -> Result<Exi
         words.extend_from_slice(rest);
     }
     let mut command = cargo_in_root();
-    command.args(words);
+    command.args(words).envs(variable);
     finish(command)
 }
 

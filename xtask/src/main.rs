@@ -14,6 +14,7 @@ mod bench;
 mod cargo;
 mod features;
 mod page;
+mod python;
 mod tidy;
 
 use std::ffi::OsString;
@@ -48,6 +49,10 @@ enum Command {
         /// Only this crate (can be given several times)
         #[arg(short, long = "package", value_name = "CRATE")]
         packages: Vec<String>,
+        /// Also ask the programs that own the file formats: installs Keras, PyTorch, h5py, safetensors and onnxruntime into
+        /// target/python (requirements.txt), and names it to the tests as CANDLE_LAB_PYTHON
+        #[arg(long)]
+        python: bool,
         /// Handed on to the test programs, as after `cargo test --`
         #[arg(last = true)]
         rest: Vec<String>,
@@ -110,7 +115,13 @@ fn main() -> Result<ExitCode> {
                 &args,
             )
         }
-        Command::Test { packages, rest } => cargo::run("test", &cargo::selection(&packages), &rest),
+        Command::Test { packages, python, rest } => {
+            let python = python.then(python::environment).transpose()?;
+            let environment = python
+                .as_deref()
+                .map(|python| ("CANDLE_LAB_PYTHON", python.as_os_str()));
+            cargo::run_with("test", &cargo::selection(&packages), &rest, environment)
+        }
         Command::Bench(args) => bench::run(&args),
         Command::Docs { open } => cargo::docs(open),
         Command::Tidy => tidy::check(),
