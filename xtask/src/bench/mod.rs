@@ -3,6 +3,7 @@
 //! * `bench kernels`: every operation of `kernels` and `optimizers` as a share of what this machine can do at most.
 //! * `bench peers`: the same nets trained here and by other libraries, side by side.
 //! * `bench optimizers`: one step of every optimizer here and in other libraries, side by side.
+//! * `bench persistence`: models saved and loaded here and by other libraries.
 //! * `bench setup`: installs those libraries.
 //! * without a word: criterion's benches as `cargo bench` runs them.
 
@@ -11,6 +12,7 @@ mod machine;
 mod measured;
 mod optimizers;
 mod peers;
+mod persistence;
 mod programs;
 mod results;
 mod setup;
@@ -50,6 +52,8 @@ enum What {
     Peers(peers::PeersArgs),
     /// Time one step of every optimizer here and in other libraries, in turns, and write docs/benchmarks/optimizers.md
     Optimizers(optimizers::OptimizersArgs),
+    /// Save and load models here and in other libraries, and write docs/benchmarks/persistence.md
+    Persistence(persistence::PersistenceArgs),
     /// Install the other libraries: one Python environment each, and the program of peers/burn
     Setup {
         #[command(flatten)]
@@ -88,6 +92,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
         Some(What::Kernels { filter }) => kernels::run(filter.as_deref()),
         Some(What::Peers(options)) => peers::run(options),
         Some(What::Optimizers(options)) => optimizers::run(options),
+        Some(What::Persistence(options)) => persistence::run(options),
         Some(What::Setup { place, only }) => setup::run(&place.folder()?, only),
     }
 }
