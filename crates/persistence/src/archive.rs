@@ -1,0 +1,166 @@
+//! The members of a zip archive, read in memory under limits; nothing is ever extracted.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+
+use flate2::read::DeflateDecoder;
+use zip::{CompressionMethod, ZipArchive};
+
+use crate::Source;
+use crate::fault::{Fault, Result, quoted};
+
+/// Members up to this size may have any ratio: what they unpack to is harmless.
+const SMALL: u64 = 1 << 16;
+
+struct Member {
+    start: usize,
+    stored: usize,
+    size: u64,
+    deflated: bool,
+    crc32: u32,
+}
+
+/// An archive whose directory was read and checked.
+pub(crate) struct Archive {
+    source: Source,
+    members: BTreeMap<String, Member>,
+    /// The names in the order of the directory.
+    order: Vec<String>,
+}
+
+impl Archive {
+    pub(crate) fn read(source: &Source) -> Result<Self> {
+        let (bytes, limits) = (source.bytes(), source.limits());
+        let broken = |error: zip::result::ZipError| Fault::new("the zip directory", error.to_string());
+        let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
+        if zip.has_duplicate_names() {
+            return Err(Fault::new("the zip directory", "two members have the same name"));
+        }
+        if zip.len() > limits.items {
+            let reason = format!("{} members, at most {} are read", zip.len(), limits.items);
+            return Err(Fault::new("the zip directory", reason));
+        }
+        let mut archive = Archive {
+            source: source.clone(),
+            members: BTreeMap::new(),
+            order: Vec::with_capacity(zip.len()),
+        };
+        let mut sum = 0u64;
+        for index in 0..zip.len() {
+            let member = zip.by_index_raw(index).map_err(broken)?;
+            let name = String::from_utf8(member.name_raw().to_vec())
+                .map_err(|_| Fault::new(format!("member {index}"), "its name is not UTF-8"))?;
+            let refused = |reason: String| Fault::new(format!("member '{}'", quoted(&name)), reason);
+            if member.is_dir() {
+                continue;
+            }
+            if member.encrypted() {
+                return Err(refused("is encrypted; save the file without a password".to_string()));
+            }
+            let deflated = match member.compression() {
+                CompressionMethod::Stored => false,
+                CompressionMethod::DEFLATE => true,
+                other => {
+                    return Err(refused(format!(
+                        "is compressed by {other}; stored and deflated ones are read"
+                    )));
+                }
+            };
+            let (size, stored) = (member.size(), member.compressed_size());
+            if size > SMALL && size / limits.ratio.max(1) > stored {
+                return Err(refused(format!(
+                    "{stored} bytes that claim to unpack to {size}, more than {} times as many",
+                    limits.ratio
+                )));
+            }
+            if !deflated && size != stored {
+                return Err(refused(format!(
+                    "is stored with {stored} bytes, its size is given as {size}"
+                )));
+            }
+            sum = sum.saturating_add(size);
+            // In sum as well: several members may claim the same stored bytes.
+            let limit = limits
+                .bytes
+                .min((bytes.len() as u64).saturating_mul(limits.ratio).saturating_add(SMALL));
+            if sum > limit {
+                let reason =
+                    format!("the members up to here unpack to {sum} bytes, more than the {limit} that are read");
+                return Err(refused(reason));
+            }
+            let start = member.data_start().and_then(|start| usize::try_from(start).ok());
+            let range = start.zip(usize::try_from(stored).ok());
+            let inside =
+                range.filter(|&(start, stored)| start.checked_add(stored).is_some_and(|end| end <= bytes.len()));
+            let Some((start, stored)) = inside else {
+                return Err(refused(format!("its {stored} bytes lie outside of the file")));
+            };
+            let member = Member {
+                start,
+                stored,
+                size,
+                deflated,
+                crc32: member.crc32(),
+            };
+            archive.members.insert(name.clone(), member);
+            archive.order.push(name);
+        }
+        Ok(archive)
+    }
+
+    /// The names of the members in the order of the directory.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.order.iter().map(String::as_str)
+    }
+
+    /// The bytes of a member: those of the file where they are stored as they are.
+    ///
+    /// `checked` compares the CRC-32 of a stored member too, which means to look at all of its bytes.
+    pub(crate) fn member(&self, name: &str, checked: bool) -> Result<Option<Source>> {
+        let Some(member) = self.members.get(name) else {
+            return Ok(None);
+        };
+        let part = self.source.part(member.start..member.start + member.stored);
+        let part = part.ok_or_else(|| Fault::new(format!("member '{}'", quoted(name)), "lies outside of the file"))?;
+        let stored = part.bytes();
+        let place = || format!("member '{}'", quoted(name));
+        let check = |unpacked: &[u8]| {
+            let found = crc32fast::hash(unpacked);
+            if found == member.crc32 {
+                return Ok(());
+            }
+            let reason = format!(
+                "has the CRC-32 {found:08x}, the directory says {:08x}; use another copy",
+                member.crc32
+            );
+            Err(Fault::new(place(), reason))
+        };
+        if !member.deflated {
+            if checked {
+                check(stored)?;
+            }
+            return Ok(Some(part));
+        }
+        // The size was checked against the ratio and the budget.
+        let mut unpacked = Vec::with_capacity(member.size as usize);
+        DeflateDecoder::new(stored)
+            .take(member.size + 1)
+            .read_to_end(&mut unpacked)
+            .map_err(|error| Fault::new(place(), format!("cannot be unpacked: {error}")))?;
+        if unpacked.len() as u64 != member.size {
+            let found = if unpacked.len() as u64 > member.size {
+                "more"
+            } else {
+                "fewer"
+            };
+            let reason = format!("unpacks to {found} than the {} bytes it claims", member.size);
+            return Err(Fault::new(place(), reason));
+        }
+        check(&unpacked)?;
+        Ok(Some(Source::from_bytes(
+            self.source.path(),
+            unpacked,
+            self.source.limits(),
+        )))
+    }
+}
