@@ -27,22 +27,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod archive;
 mod atomic;
 mod checkpointer;
 mod compare;
 mod error;
+mod fault;
 mod format;
+mod gguf;
 mod inspect;
 mod keras;
+mod layout;
 mod limits;
 mod mapping;
 mod metadata;
 mod model;
 mod native;
+mod numpy;
+pub mod onnx;
 mod precision;
+pub mod pytorch;
 mod saving;
 mod source;
 mod stored;
+mod stored_zip;
 
 pub use checkpointer::{Better, Checkpointer, Restored, Skipped};
 pub use compare::{Difference, weight_differences};

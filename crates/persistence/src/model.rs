@@ -133,6 +133,9 @@ impl Model {
         if self.format == Format::WeightsH5 && self.spec.is_none() {
             return crate::keras::describe(self, spec);
         }
+        if self.format == Format::Torch && self.spec.is_none() {
+            self.weights = crate::pytorch::weights_for(&self.path, &spec, &self.weights)?;
+        }
         self.spec = Some(spec);
         self.check()
     }

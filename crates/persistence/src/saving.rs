@@ -8,13 +8,35 @@ use candle_core::{Device, Tensor};
 use models::Network;
 use optimizers::Optimizer;
 
-use crate::{Error, Format, Limits, Metadata, Model, Precision, Result, Source, StoredTensor, atomic, keras, native};
+use crate::{
+    Error, Format, Limits, Metadata, Model, Precision, Result, Source, StoredTensor, atomic, gguf, keras, native,
+    numpy, onnx, pytorch,
+};
 
 /// The formats that [`open`] reads.
-pub const READ: [Format; 4] = [Format::Safetensors, Format::Keras, Format::WeightsH5, Format::LegacyH5];
+pub const READ: [Format; 8] = [
+    Format::Safetensors,
+    Format::Keras,
+    Format::WeightsH5,
+    Format::LegacyH5,
+    Format::Torch,
+    Format::Onnx,
+    Format::Npy,
+    Format::Npz,
+];
 
 /// The formats that [`write`] writes.
-pub const WRITTEN: [Format; 4] = [Format::Safetensors, Format::Keras, Format::WeightsH5, Format::LegacyH5];
+pub const WRITTEN: [Format; 9] = [
+    Format::Safetensors,
+    Format::Keras,
+    Format::WeightsH5,
+    Format::LegacyH5,
+    Format::Torch,
+    Format::Onnx,
+    Format::Npy,
+    Format::Npz,
+    Format::Gguf,
+];
 
 /// What is saved.
 #[derive(Clone, Copy)]
@@ -130,6 +152,10 @@ pub fn read(source: &Source) -> Result<Model> {
         Format::Keras => keras::read_archive(source),
         Format::WeightsH5 => keras::read_weights(source),
         Format::LegacyH5 => keras::read_legacy(source),
+        Format::Torch => pytorch::read(source),
+        Format::Onnx => onnx::read(source),
+        Format::Npy => numpy::read_npy(source),
+        Format::Npz => numpy::read_npz(source),
         other => Err(Error::NotRead {
             path: source.path().to_path_buf(),
             format: other,
@@ -142,7 +168,7 @@ pub fn read(source: &Source) -> Result<Model> {
 /// # Errors
 /// As [`save`].
 pub fn write(path: &Path, model: &Model) -> Result<u64> {
-    let writer = Format::from_name(path).and_then(writer).ok_or_else(|| Error::Ending {
+    let writer = Format::from_name(path).map(writer).ok_or_else(|| Error::Ending {
         path: path.to_path_buf(),
         found: path
             .extension()
@@ -156,14 +182,18 @@ pub fn write(path: &Path, model: &Model) -> Result<u64> {
 type Writer = fn(&Model, &mut File, &dyn Fn(io::Error) -> Error) -> Result<()>;
 
 /// What writes a format.
-fn writer(format: Format) -> Option<Writer> {
-    Some(match format {
+fn writer(format: Format) -> Writer {
+    match format {
         Format::Safetensors => native::write,
         Format::Keras => keras::write_archive,
         Format::WeightsH5 => keras::write_weights,
         Format::LegacyH5 => keras::write_legacy,
-        _ => return None,
-    })
+        Format::Torch => pytorch::write,
+        Format::Onnx => onnx::write,
+        Format::Npy => numpy::write_npy,
+        Format::Npz => numpy::write_npz,
+        Format::Gguf => gguf::write,
+    }
 }
 
 #[cfg(test)]
@@ -173,7 +203,7 @@ mod tests {
     #[test]
     fn the_list_of_written_formats_is_complete() {
         for format in Format::ALL {
-            assert_eq!(writer(format).is_some(), WRITTEN.contains(&format), "{format}");
+            assert!(WRITTEN.contains(&format), "{format}");
         }
     }
 }

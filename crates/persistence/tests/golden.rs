@@ -14,6 +14,8 @@ mod broken;
 mod keras;
 #[path = "golden_cases/safetensors.rs"]
 mod safetensors;
+#[path = "golden_cases/torch.rs"]
+mod torch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,6 +79,9 @@ fn golden() {
     }
     for path in whole().filter(|path| keras::is_case(path)) {
         record(path, keras::check(path));
+    }
+    for path in whole().filter(|path| torch::is_case(path)) {
+        record(path, torch::check(path));
     }
     for (path, outcome) in broken::cases(&root, &broken) {
         record(&path, outcome);

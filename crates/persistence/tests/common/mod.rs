@@ -102,3 +102,14 @@ pub(crate) fn state_bits(optimizer: &Optimizer) -> BTreeMap<String, (DType, Vec<
     let state = optimizer.state().unwrap();
     state.into_iter().map(|(name, tensor)| (name, bits(&tensor))).collect()
 }
+
+/// The Python of `$CANDLE_LAB_PYTHON` (else `python3`), if it has these modules.
+pub(crate) fn python(modules: &[&str]) -> Option<std::path::PathBuf> {
+    let python = std::env::var_os("CANDLE_LAB_PYTHON").map_or_else(|| "python3".into(), std::path::PathBuf::from);
+    let imports = format!("import {}", modules.join(", "));
+    let found = std::process::Command::new(&python)
+        .args(["-c", &imports])
+        .output()
+        .ok()?;
+    found.status.success().then_some(python)
+}
