@@ -161,7 +161,7 @@ impl<'a> Machine<'a> {
             .ok_or_else(|| "takes a value from an empty stack".to_string())
     }
 
-    fn to_mark(&mut self) -> Step<Vec<Value>> {
+    fn since_mark(&mut self) -> Step<Vec<Value>> {
         match self.marks.pop() {
             Some(mark) if mark <= self.stack.len() => Ok(self.stack.split_off(mark)),
             _ => Err("takes values up to a MARK that was not set".to_string()),
@@ -393,7 +393,7 @@ impl<'a> Machine<'a> {
             Opcode::Tuple2 => self.tuple(2)?,
             Opcode::Tuple3 => self.tuple(3)?,
             Opcode::Tuple => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push_tuple(items)?;
             }
             Opcode::EmptyList | Opcode::EmptySet => self.new_list()?,
@@ -402,7 +402,7 @@ impl<'a> Machine<'a> {
                 self.extend_list(vec![item])?;
             }
             Opcode::Appends | Opcode::AddItems => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.extend_list(items)?;
             }
             Opcode::EmptyDict => self.new_dict()?,
@@ -412,7 +412,7 @@ impl<'a> Machine<'a> {
                 self.extend_dict(vec![key, value])?;
             }
             Opcode::SetItems => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.extend_dict(items)?;
             }
             Opcode::Global => {

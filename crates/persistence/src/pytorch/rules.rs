@@ -121,7 +121,7 @@ impl fmt::Display for Rule {
 
 impl Rule {
     /// The weight from the numbers of a part.
-    fn from_part(&self, part: &Part, tensor: &[u8], item: usize) -> Vec<u8> {
+    fn weight_part(&self, part: &Part, tensor: &[u8], item: usize) -> Vec<u8> {
         let row: usize = part.shape.iter().skip(1).product::<usize>() * item;
         let rows = tensor[part.rows.start * row..part.rows.end * row].to_vec();
         let ordered = reordered(rows, &self.blocks);
@@ -129,7 +129,7 @@ impl Rule {
     }
 
     /// The numbers of a part from the weight (or its row).
-    fn to_part(&self, weight: &[u8], item: usize) -> Vec<u8> {
+    fn torch_part(&self, weight: &[u8], item: usize) -> Vec<u8> {
         let shape: Vec<usize> = self.axes.iter().map(|&axis| self.view[axis]).collect();
         let (rows, _) = permuted(weight, item, &shape, &inverse(&self.axes));
         reordered(rows, &inverse(&self.blocks))
@@ -271,7 +271,7 @@ impl Rule {
             let item = item_bytes(dtype).unwrap_or(1);
             let mut made = Vec::with_capacity(sources.len());
             for (part, source) in rule.parts.iter().zip(&sources) {
-                made.push(rule.from_part(part, &source.bytes()?, item));
+                made.push(rule.weight_part(part, &source.bytes()?, item));
             }
             Ok(match rule.combination {
                 Combination::Sum => made.into_iter().reduce(|a, b| sum(a, b, dtype)).unwrap_or_default(),
@@ -300,13 +300,13 @@ fn assembled(pieces: Vec<(&Rule, usize, StoredTensor)>) -> StoredTensor {
         for (rule, index, weight) in &pieces {
             let numbers = weight.bytes()?;
             let part = match rule.combination {
-                Combination::One => rule.to_part(&numbers, item),
-                Combination::Sum if *index == 0 => rule.to_part(&numbers, item),
+                Combination::One => rule.torch_part(&numbers, item),
+                Combination::Sum if *index == 0 => rule.torch_part(&numbers, item),
                 // The first bias holds all of it.
                 Combination::Sum => continue,
                 Combination::Rows => {
                     let size = numbers.len() / rule.parts.len();
-                    rule.to_part(&numbers[index * size..(index + 1) * size], item)
+                    rule.torch_part(&numbers[index * size..(index + 1) * size], item)
                 }
             };
             let rows = &rule.parts[*index].rows;

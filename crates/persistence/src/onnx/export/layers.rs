@@ -196,7 +196,7 @@ impl Graph<'_> {
                 self.pooled_adaptively("ReduceMax", call, &layer.output_size, layer.data_format)
             }
             Layer::Flatten(layer) => Ok(self.flattened(x, layer.data_format)),
-            Layer::Reshape(_) => self.into_shape(call, &sizes(&call.node.output_shape)),
+            Layer::Reshape(_) => self.shaped(call, &sizes(&call.node.output_shape)),
             Layer::Permute(layer) => Ok(self.transposed(&x.name, &[&[0], layer.dims.as_slice()].concat())),
             Layer::RepeatVector(layer) => Ok(self.repeated_vector(&x.name, layer.n)),
             // In inference these hand everything on.

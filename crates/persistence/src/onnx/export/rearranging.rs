@@ -39,7 +39,7 @@ impl Graph<'_> {
         }
     }
 
-    pub(super) fn into_shape(&mut self, call: &Call<'_>, shape: &[Option<usize>]) -> Result<String> {
+    pub(super) fn shaped(&mut self, call: &Call<'_>, shape: &[Option<usize>]) -> Result<String> {
         let sizes = sample(call, shape)?;
         let all: Vec<i64> = [if sizes.contains(&-1) { 0 } else { -1 }]
             .into_iter()
