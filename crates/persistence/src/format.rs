@@ -90,7 +90,7 @@ impl Format {
         let bytes = source.bytes();
         let found = match bytes {
             [b'P', b'K', 3 | 5, 4 | 6, ..] => zip_kind(bytes),
-            _ if bytes.starts_with(HDF5) => Some(hdf5_kind(bytes)),
+            _ if bytes.starts_with(HDF5) => Some(crate::keras::hdf5_kind(source)),
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
             [b'G', b'G', b'U', b'F', ..] => Some(Format::Gguf),
             _ if is_safetensors(bytes) => Some(Format::Safetensors),
@@ -126,17 +126,6 @@ impl fmt::Display for Format {
 
 /// The signature of HDF5.
 const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
-
-/// What an HDF5 file is: a legacy model has an attribute that no weights file has. Its name stands near the beginning, where the root
-/// group is.
-fn hdf5_kind(bytes: &[u8]) -> Format {
-    let has = |name: &[u8]| bytes.windows(name.len()).any(|at| at == name);
-    if has(b"model_config") || has(b"model_weights") || has(b"layer_names") {
-        Format::LegacyH5
-    } else {
-        Format::WeightsH5
-    }
-}
 
 /// What an archive is, from the names in its central directory, or of its first member where the end is missing.
 fn zip_kind(bytes: &[u8]) -> Option<Format> {
