@@ -344,7 +344,7 @@ pub(crate) struct PredictArgs {
     /// The description of the network, for a file that holds weights alone: a built-in name or a Keras JSON configuration
     #[arg(long, value_name = "MODEL")]
     pub(crate) config: Option<String>,
-    /// A .safetensors file with the inputs (batch, ...): one tensor of any name, or one for each input layer by its name
+    /// A .safetensors file with the inputs (batch, ...): one tensor for each input layer by its name; of a single one the name may be 'input', or any where it is alone
     #[arg(long, value_name = "FILE")]
     pub(crate) inputs: PathBuf,
     /// The .safetensors file that the outputs are written to, as 'output', or 'output_0' and so on where there are several

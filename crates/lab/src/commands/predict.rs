@@ -81,10 +81,11 @@ fn inputs(path: &Path, network: &Network, device: &Device) -> Result<Vec<Tensor>
     let found: Vec<&String> = file.weights.keys().collect();
     let mut inputs = Vec::with_capacity(names.len());
     for name in &names {
-        let tensor = match (&names[..], &found[..]) {
-            ([_], [only]) => file.weights.get(*only),
-            _ => file.weights.get(*name),
-        };
+        let only = (names.len() == 1).then(|| match &found[..] {
+            [only] => file.weights.get(*only),
+            _ => file.weights.get("input"),
+        });
+        let tensor = file.weights.get(*name).or_else(|| only.flatten());
         let Some(tensor) = tensor else {
             bail!(
                 "{}: there is no tensor '{name}'; the network has the inputs {}, the file has {}; name the tensors like the inputs",

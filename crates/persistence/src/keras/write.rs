@@ -89,7 +89,7 @@ pub(crate) fn write_legacy(model: &Model, out: &mut File, failed: Failed<'_>) ->
         {
             entries.insert("optimizer_config".to_string(), optimizer);
         }
-        root.attribute("training_config", text(&compile.to_string()));
+        root.attribute("training_config", text(&named(compile).to_string()));
     }
     if let Some(state) = &model.optimizer {
         let owner = nn_theory::snake_case(&state.class_name);
@@ -110,6 +110,18 @@ pub(crate) fn write_legacy(model: &Model, out: &mut File, failed: Failed<'_>) ->
         list(group, "weight_names", &names);
     }
     root.write(Format::LegacyH5, out, failed)
+}
+
+/// Functions of Keras by their names alone, which is all that legacy files know: `{"class_name": "function", "config": "mse"}` is `mse`.
+fn named(value: Value) -> Value {
+    match value {
+        Value::Object(entries) if entries.get("class_name").is_some_and(|class| class == "function") => {
+            entries.get("config").cloned().unwrap_or_default()
+        }
+        Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, named(value))).collect(),
+        Value::Array(values) => values.into_iter().map(named).collect(),
+        other => other,
+    }
 }
 
 /// `model.weights.h5`.

@@ -47,7 +47,9 @@ def goes_on(path, out):
     return {"predictions": predictions.ravel().tolist(), "iterations": iterations}
 
 answer["keras"] = goes_on(at("model.keras"), "keras")
-answer["legacy"] = goes_on(at("model.h5"), "legacy")
+# Keras 3.15 cannot read back the losses and metrics that it writes into legacy files by name (its own files fail alike).
+model = keras.saving.load_model(at("model.h5"), compile=False)
+answer["legacy"] = model.predict(x, verbose=0).ravel().tolist()
 model = keras.models.model_from_json(open(at("model.json")).read())
 model.load_weights(at("model.weights.h5"))
 answer["weights"] = model.predict(x, verbose=0).ravel().tolist()
