@@ -191,6 +191,8 @@ fn the_owners_of_the_formats_read_our_files() {
     for kind in ["keras"] {
         let after = persistence::open(&at(&format!("{kind}_after.safetensors"))).unwrap();
         for weight in network.weights() {
+            // A bias in front of a normalization has a gradient of 0 but for rounding, of which Adam makes a step of up to its rate.
+            let tolerance = if weight.path == "conv2d/bias" { 1e-3 } else { 1e-5 };
             let (_, found) = after
                 .weights
                 .iter()
@@ -200,7 +202,7 @@ fn the_owners_of_the_formats_read_our_files() {
                 &weight.path,
                 &found.to_f64().unwrap(),
                 &values(weight.var.as_tensor()),
-                1e-5,
+                tolerance,
             );
         }
     }
