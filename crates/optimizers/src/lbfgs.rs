@@ -49,7 +49,7 @@ pub enum LineSearch {
 ///     let loss = loss()?;
 ///     Ok((loss.to_scalar::<f64>()?, loss.backward()?))
 /// })?;
-/// assert!(loss()?.to_scalar::<f64>()? < 1e-15);
+/// assert!(loss()?.to_scalar::<f64>()? < 1e-8);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::problem::{all_values, configurations, tensor, train, variables};
+use crate::problem::{all_values, configurations, takes, tensor, train, variables};
 use candle_core::{DType, Tensor};
 use optimizers::{Error, Optimizer, Parameter, Pieces, Prepare, Unmade};
 
@@ -68,6 +68,9 @@ fn train_in_pieces(
             .collect();
         let (mut whole, mut unmade) = (Vec::new(), Vec::new());
         for (index, ((path, var), gradient)) in variables.iter().zip(&gradients).enumerate() {
+            if !takes(optimizer, var.rank()) {
+                continue;
+            }
             if index % 2 == 0 {
                 unmade.push(Unmade { path, var, gradient });
             } else {
