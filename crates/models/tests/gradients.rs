@@ -31,13 +31,15 @@ fn spec(class: &str, config: &Value, shapes: &[&[usize]]) -> ModelSpec {
         }));
         ends.push(json!([name, 0, 0]));
     }
-    let arguments = if tensors.len() == 1 {
-        tensors.remove(0)
-    } else {
+    // These take their inputs one by one, all others as a list.
+    let separate = matches!(class, "MultiHeadAttention" | "GroupQueryAttention");
+    let arguments = if separate || tensors.len() == 1 {
         json!(tensors)
+    } else {
+        json!([tensors])
     };
     layers.push(json!({
-        "class_name": class, "name": "layer", "config": config, "inbound_nodes": [{"args": [arguments], "kwargs": {}}],
+        "class_name": class, "name": "layer", "config": config, "inbound_nodes": [{"args": arguments, "kwargs": {}}],
     }));
     let model = json!({
         "class_name": "Functional",
