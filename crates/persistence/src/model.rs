@@ -23,7 +23,7 @@ use crate::{Contents, Error, Format, Metadata, Precision, Result, SavedModel, St
 /// let network = Network::new(zoo::cats_vs_dogs()?, 6020, &Device::Cpu, DType::F32)?;
 /// let metadata = Metadata::default();
 /// let model = Model::of(&Contents { network: &network, optimizer: None, metadata: &metadata })?;
-/// assert_eq!(model.weights["H01/kernel"].shape(), [1024, 8]);
+/// assert_eq!(model.weights["H01/kernel"].shape(), [1024, 2]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

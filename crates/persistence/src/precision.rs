@@ -86,14 +86,14 @@ impl Precision {
             Precision::Bf16 => self.collect(
                 name,
                 numbers,
-                |x| half::bf16::from_f64(x),
+                half::bf16::from_f64,
                 |x| x.to_f64(),
                 half::bf16::to_le_bytes,
             ),
             Precision::F16 => self.collect(
                 name,
                 numbers,
-                |x| half::f16::from_f64(x),
+                half::f16::from_f64,
                 |x| x.to_f64(),
                 half::f16::to_le_bytes,
             ),

@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use candle_core::{Device, Tensor};
-use common::{network, weight_bits};
+use common::{formats, network, weight_bits};
 use kernels::random::Stream;
 use models::Network;
 use nn_theory::{Dense, ModelSpec};
@@ -168,7 +168,7 @@ fn child_without_space() {
         optimizer: None,
         metadata: &metadata,
     };
-    for format in persistence::WRITTEN {
+    for format in formats() {
         let path = Path::new(&folder).join(format!("model.{}", format.ending()));
         match persistence::save(&path, &contents, Precision::F32) {
             Err(Error::Write { path: named, .. }) if named == path => println!("refused {}", format.ending()),
@@ -188,12 +188,12 @@ fn without_space_there_is_an_error_and_the_old_file() {
         metadata: &metadata,
     };
     let path = |format: persistence::Format| folder.path().join(format!("model.{}", format.ending()));
-    for format in persistence::WRITTEN {
+    for format in formats() {
         persistence::save(&path(format), &contents, Precision::F32).unwrap();
     }
-    let before: Vec<Vec<u8>> = persistence::WRITTEN
-        .iter()
-        .map(|&format| fs::read(path(format)).unwrap())
+    let before: Vec<Vec<u8>> = formats()
+        .into_iter()
+        .map(|format| fs::read(path(format)).unwrap())
         .collect();
     // The shell limits the length of files to 40 KiB at most; without the signal, writing more is an error as on a full disk.
     let program = child("child_without_space", folder.path());
@@ -208,19 +208,19 @@ fn without_space_there_is_an_error_and_the_old_file() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    for (format, before) in persistence::WRITTEN.iter().zip(before) {
+    for (format, before) in formats().into_iter().zip(before) {
         assert!(
             said.contains(&format!("refused {}\n", format.ending())),
             "{format}: {said}"
         );
         assert!(
-            fs::read(path(*format)).unwrap() == before,
+            fs::read(path(format)).unwrap() == before,
             "{format}: the old file is another one"
         );
     }
     assert_eq!(
         fs::read_dir(folder.path()).unwrap().count(),
-        persistence::WRITTEN.len(),
+        formats().len(),
         "a partial file was left"
     );
 }

@@ -106,23 +106,20 @@ fn check_optimizer(name: &str) {
             .unwrap_or_else(|| panic!("{name}: {format} lost the optimizer"));
         assert_eq!(optimizer.class(), restored.class(), "{name}");
         assert_eq!(optimizer.iterations(), restored.iterations(), "{name} through {format}");
-        // Nadam's product of rates is a float32 in Keras, like all of its variables; ours is an f64.
-        if name != "nadam" || format == Format::Safetensors {
-            assert_eq!(state_bits(&optimizer), state_bits(&restored), "{name} through {format}");
-            let mut other = self::network(small(), 7);
-            for weight in network.weights() {
-                other.set_weight(&weight.path, weight.var.as_tensor()).unwrap();
-            }
-            let mut ours = Optimizer::from_config(optimizer.class(), &optimizer.config()).unwrap();
-            ours.load_state(&optimizer.state().unwrap()).unwrap();
-            step(&other, &mut ours, 9);
-            step(&saved.network, &mut restored, 9);
-            assert_eq!(
-                weight_bits(&other),
-                weight_bits(&saved.network),
-                "{name} through {format}"
-            );
+        assert_eq!(state_bits(&optimizer), state_bits(&restored), "{name} through {format}");
+        let mut other = self::network(small(), 7);
+        for weight in network.weights() {
+            other.set_weight(&weight.path, weight.var.as_tensor()).unwrap();
         }
+        let mut ours = Optimizer::from_config(optimizer.class(), &optimizer.config()).unwrap();
+        ours.load_state(&optimizer.state().unwrap()).unwrap();
+        step(&other, &mut ours, 9);
+        step(&saved.network, &mut restored, 9);
+        assert_eq!(
+            weight_bits(&other),
+            weight_bits(&saved.network),
+            "{name} through {format}"
+        );
         assert_eq!(
             saved
                 .metadata
@@ -136,7 +133,11 @@ fn check_optimizer(name: &str) {
 
 #[test]
 fn every_optimizer_goes_on_after_every_format() {
-    for optimizer in optimizers::catalogue() {
+    // PyTorch's Muon takes matrices only and can train no network with a bias.
+    for optimizer in optimizers::catalogue()
+        .into_iter()
+        .filter(|info| info.name != "torch_muon")
+    {
         check_optimizer(optimizer.name);
     }
 }

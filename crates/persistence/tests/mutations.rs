@@ -6,7 +6,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use common::{metadata, network, small, step};
+use common::{formats, metadata, network, small, step};
 use optimizers::Optimizer;
 use persistence::{Contents, Limits, Precision, Source, Statistics};
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn seeds() -> Vec<(PathBuf, Vec<u8>)> {
         metadata: &metadata,
     };
     let mut seeds = Vec::new();
-    for format in persistence::WRITTEN {
+    for format in formats() {
         let path = folder.path().join(format!("model.{}", format.ending()));
         persistence::save(&path, &contents, Precision::F32).unwrap();
         seeds.push((path.clone(), std::fs::read(path).unwrap()));

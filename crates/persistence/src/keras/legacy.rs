@@ -40,7 +40,7 @@ pub(super) fn attach(file: &H5File, root: &str, spec: &ModelSpec, model: &mut Mo
     let order: BTreeMap<String, usize> = spec.weights().into_iter().map(|weight| weight.path).zip(0..).collect();
     model.weights.sort_by(|a, _, b, _| order.get(a).cmp(&order.get(b)));
     let known = list(&file.attributes(root)?, "layer_names");
-    for name in known.iter().filter(|name| spec.layer(name).is_none()) {
+    if let Some(name) = known.iter().find(|name| spec.layer(name).is_none()) {
         return Err(Error::ExtraTensor {
             path: model.path.clone(),
             tensor: shorten(&join(root, name)),

@@ -53,7 +53,8 @@ pub(super) fn variables(class: &str, config: &Value, trained: &[(String, Vec<usi
         }
     }
     let mut order = vec![Variable::Iteration];
-    if !config.get("learning_rate").is_some_and(Value::is_object) {
+    // The configurations of PyTorch's optimizers have it under another name, and no variable of Keras.
+    if !config.get("learning_rate").is_some_and(Value::is_object) && config.get("lr").is_none() {
         order.push(Variable::LearningRate);
     }
     let mut all_of = |order: &mut Vec<Variable>, slot: &str| {
@@ -142,6 +143,7 @@ pub(super) fn values(state: &OptimizerState, order: &[Variable]) -> Result<Vec<(
         };
         Ok(tensor.to_f64()?.first().copied())
     };
+    let double = |number: f64| StoredTensor::in_memory(Dtype::F64, Vec::new(), number.to_le_bytes().to_vec());
     let single = |number: f64| StoredTensor::in_memory(Dtype::F32, Vec::new(), (number as f32).to_le_bytes().to_vec());
     order
         .iter()
@@ -158,7 +160,11 @@ pub(super) fn values(state: &OptimizerState, order: &[Variable]) -> Result<Vec<(
                         .and_then(Value::as_f64)
                         .unwrap_or_default(),
                 ),
-                Variable::Scalar(name) => number(name)?.and_then(single),
+                // Keras has float32 here, and rounds what it reads; a number that this would change is kept whole.
+                Variable::Scalar(name) => number(name)?.and_then(|number| {
+                    let exact = f64::from(number as f32) == number;
+                    if exact { single(number) } else { double(number) }
+                }),
                 Variable::Slot(name) => state.tensors.get(name).cloned(),
                 Variable::Unused(shape) => {
                     let bytes = shape.iter().product::<usize>() * 4;

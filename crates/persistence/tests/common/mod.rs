@@ -40,6 +40,8 @@ pub(crate) fn step(network: &Network, optimizer: &mut Optimizer, seed: u64) {
     let variables: Vec<_> = network
         .weights()
         .filter(|weight| weight.trainable)
+        // PyTorch's Muon takes matrices only.
+        .filter(|weight| optimizer.class() != "torch.optim.Muon" || weight.var.rank() == 2)
         .map(|weight| (weight.path.as_str(), &weight.var))
         .collect();
     optimizer.apply_gradients(&variables, &gradients).unwrap();
@@ -112,4 +114,10 @@ pub(crate) fn python(modules: &[&str]) -> Option<std::path::PathBuf> {
         .output()
         .ok()?;
     found.status.success().then_some(python)
+}
+
+/// The formats that hold a whole network: an `.npy` file is one array.
+pub(crate) fn formats() -> Vec<persistence::Format> {
+    let written = persistence::WRITTEN.into_iter();
+    written.filter(|format| *format != persistence::Format::Npy).collect()
 }

@@ -76,11 +76,11 @@ fn check(root: &Path, path: &Path, file: &Value) -> Outcome {
 /// Loads as a model; weights without a description as those of the model that the file comes from.
 fn load(root: &Path, path: &Path, file: &Value) -> Result<(), Error> {
     let model = persistence::open(path);
-    if let (Ok(mut model), Some(_), Some(origin)) = (model, stem(path, ".weights.h5"), file["derived_from"].as_str()) {
-        if let Ok(spec) = keras::described_beside(&root.join(origin)) {
-            model.describe(spec)?;
-            return model.network(&Device::Cpu).map(|_| ());
-        }
+    if let (Ok(mut model), Some(_), Some(origin)) = (model, stem(path, ".weights.h5"), file["derived_from"].as_str())
+        && let Ok(spec) = keras::described_beside(&root.join(origin))
+    {
+        model.describe(spec)?;
+        return model.network(&Device::Cpu).map(|_| ());
     }
     persistence::load(path, &Device::Cpu).map(|_| ())
 }
