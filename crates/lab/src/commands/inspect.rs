@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use nn_theory::ModelSpec;
-use persistence::{Inspection, Model, Statistics, keras_places};
+use persistence::{Inspection, Model, Statistics, keras_places, pytorch};
 use report::format::{bytes, count, significant};
 use report::inline::escape;
 use report::{Align, Table};
@@ -67,9 +67,25 @@ fn record(args: &InspectArgs, file: &Inspection, figures: &[Statistics]) -> Resu
                 "weight": place.weight, "shape": place.shape, "weights_h5": place.weights_h5, "legacy_h5": place.legacy_h5,
             })
         });
-        record["mapping"] = places.collect();
+        record["mapping"] = json!({"keras": places.collect::<Vec<_>>(), "pytorch": in_pytorch(model)?});
     }
     Ok(record)
+}
+
+/// PyTorch's tensors behind each weight, or why there are none.
+fn in_pytorch(model: &Model) -> Result<Value> {
+    Ok(match pytorch::mapping(model.described()?) {
+        Ok(mapping) => {
+            let rules = mapping.rules.iter().map(|rule| {
+                json!({
+                    "weight": rule.weight, "shape": rule.shape, "rule": rule.to_string(),
+                    "tensors": rule.parts.iter().map(|part| json!({"name": part.tensor, "shape": part.shape})).collect::<Vec<_>>(),
+                })
+            });
+            json!({"rules": rules.collect::<Vec<_>>(), "kept": mapping.kept})
+        }
+        Err(error) => json!({"error": error.to_string()}),
+    })
 }
 
 /// The network in a few figures; null where the file does not describe it.
@@ -158,12 +174,38 @@ fn in_words(args: &InspectArgs, file: &Inspection, figures: &[Statistics]) -> Re
         text += &format!("\n{}\n", report::terminal::table(&metadata, width, color));
     }
     if args.mapping {
-        text += &format!("\n{}\n", report::terminal::table(&mapping(model)?, width, color));
+        for table in [keras_mapping(model)?, pytorch_mapping(model)?] {
+            text += &format!("\n{}\n", report::terminal::table(&table, width, color));
+        }
     }
     Ok(text)
 }
 
-fn mapping(model: &Model) -> Result<Table> {
+fn pytorch_mapping(model: &Model) -> Result<Table> {
+    let mut table = Table::new("How each weight is made of PyTorch's tensors (.pt)");
+    table.header(["weight and shape", "from"]).align([Align::Left; 2]);
+    match pytorch::mapping(model.described()?) {
+        Ok(mapping) => {
+            for rule in &mapping.rules {
+                let text = rule.to_string();
+                let (weight, from) = text.split_once(" = ").unwrap_or((&text, ""));
+                table.row([escape(weight), escape(from)]);
+            }
+            if !mapping.kept.is_empty() {
+                table.note(format!(
+                    "PyTorch has no such layer, the weights keep Keras' names and layout: {}.",
+                    escape(&mapping.kept.join(", "))
+                ));
+            }
+        }
+        Err(error) => {
+            table.note(escape(&error.to_string()));
+        }
+    }
+    Ok(table)
+}
+
+fn keras_mapping(model: &Model) -> Result<Table> {
     let mut table = Table::new("Where each weight is in Keras' files");
     table
         .header(["weight", "shape", ".keras, .weights.h5", ".h5"])

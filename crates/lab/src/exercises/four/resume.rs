@@ -167,8 +167,8 @@ pub(super) fn describe(
         chart.series(name, curve);
     }
     answer.figure(chart.figure(format!(
-        "Mean loss in each epoch from the last one before the break, epoch {}, which all three share. Where two curves are equal to the bit, only the one \
-         drawn last is seen.",
+        "Mean loss in each epoch from the last one before the break, epoch {}, which all three share. Where two curves are equal \
+         to the bit, only the one drawn last is seen.",
         task.interrupted_after
     )));
     let exact = weights[1].is_none() && losses[1].is_none();
