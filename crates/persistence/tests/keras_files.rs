@@ -134,10 +134,7 @@ fn check_optimizer(name: &str) {
 #[test]
 fn every_optimizer_goes_on_after_every_format() {
     // PyTorch's Muon takes matrices only and can train no network with a bias.
-    for optimizer in optimizers::catalogue()
-        .into_iter()
-        .filter(|info| info.name != "torch_muon")
-    {
+    for optimizer in optimizers::catalogue().iter().filter(|info| info.name != "torch_muon") {
         check_optimizer(optimizer.name);
     }
 }
