@@ -4,7 +4,10 @@ mod common;
 
 use std::path::Path;
 
-use persistence::{Dtype, Format, Limits, Model, Source, StoredTensor};
+use candle_core::{Device, Tensor};
+use common::{network, small};
+use models::Mode;
+use persistence::{Contents, Dtype, Format, Limits, Metadata, Model, Precision, Source, StoredTensor};
 use proptest::prelude::*;
 
 /// Bytes of one number of each format that a file may have.
@@ -169,6 +172,36 @@ fn a_file_is_the_same_for_the_same_contents() {
             std::fs::read(path).unwrap()
         });
         assert_eq!(files[0], files[1], "{ending}");
+    }
+}
+
+/// In short formats an ONNX file has a Cast behind each weight.
+#[test]
+fn short_weights_of_an_onnx_file_compute_what_those_of_a_native_file_do() {
+    let network = network(small(), 7);
+    let contents = Contents {
+        network: &network,
+        optimizer: None,
+        metadata: &Metadata::default(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let x = Tensor::arange(0f32, 72.0, &Device::Cpu).unwrap();
+    let x = (x / 72.0).unwrap().reshape((2, 6, 6, 1)).unwrap();
+    for precision in [Precision::F16, Precision::Bf16] {
+        let predicted = ["safetensors", "onnx"].map(|ending| {
+            let path = folder.path().join(format!("{precision}.{ending}"));
+            persistence::save(&path, &contents, precision).unwrap();
+            let loaded = persistence::open(&path).unwrap().network(&Device::Cpu).unwrap();
+            let y = loaded.forward(&x, Mode::Inference).unwrap();
+            y.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        });
+        let largest = predicted[0].iter().fold(0f32, |most, value| most.max(value.abs()));
+        for (native, onnx) in predicted[0].iter().zip(&predicted[1]) {
+            assert!(
+                (native - onnx).abs() <= 1e-5 * largest,
+                "{precision}: {native} and {onnx}"
+            );
+        }
     }
 }
 

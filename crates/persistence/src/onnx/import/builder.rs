@@ -102,6 +102,15 @@ impl<'g, 'a> Builder<'g, 'a> {
                 let (_, tensor) = constants.read(message)?;
                 builder.known.insert(node.output()?, Known::Constant(tensor));
             }
+            // Weights that are shorter in the file than in the computation; networks compute in one format here.
+            if node.kind == "Cast"
+                && matches!(node.int("to", 0)?, 1 | 10 | 11 | 16)
+                && let Some(Known::Constant(tensor)) = node.input(0).and_then(|name| builder.known.get(name))
+                && tensor.is_float()
+            {
+                let tensor = tensor.clone();
+                builder.known.insert(node.output()?, Known::Constant(tensor));
+            }
             if node.kind == "ConstantOfShape" {
                 let value = node
                     .tensor("value")?
@@ -202,6 +211,9 @@ impl<'g, 'a> Builder<'g, 'a> {
                 "belongs to the domain '{}'; only ONNX' own operators are read",
                 quoted(node.domain)
             )));
+        }
+        if node.kind == "Cast" && matches!(self.known.get(node.output()?), Some(Known::Constant(_))) {
+            return Ok(());
         }
         let made = match self.sizes(node)? {
             Some(made) => Some(made),
