@@ -9,8 +9,8 @@ use zip::{CompressionMethod, ZipArchive};
 use crate::Source;
 use crate::fault::{Fault, Result, quoted};
 
-/// Members up to this size may have any ratio: what they unpack to is harmless.
-const SMALL: u64 = 1 << 16;
+/// Members up to this size may have any ratio: a page of blanks packs well and harms nobody.
+const SMALL: u64 = 1 << 20;
 
 struct Member {
     start: usize,
@@ -113,6 +113,11 @@ impl Archive {
         self.order.iter().map(String::as_str)
     }
 
+    /// How many bytes a member unpacks to.
+    pub(crate) fn size(&self, name: &str) -> Option<u64> {
+        self.members.get(name).map(|member| member.size)
+    }
+
     /// The bytes of a member: those of the file where they are stored as they are.
     ///
     /// `checked` compares the CRC-32 of a stored member too, which means to look at all of its bytes.
@@ -124,20 +129,17 @@ impl Archive {
         let part = part.ok_or_else(|| Fault::new(format!("member '{}'", quoted(name)), "lies outside of the file"))?;
         let stored = part.bytes();
         let place = || format!("member '{}'", quoted(name));
-        let check = |unpacked: &[u8]| {
-            let found = crc32fast::hash(unpacked);
+        let check = |unpacked: &Source| {
+            let found = checksum(unpacked);
             if found == member.crc32 {
                 return Ok(());
             }
-            let reason = format!(
-                "has the CRC-32 {found:08x}, the directory says {:08x}; use another copy",
-                member.crc32
-            );
+            let reason = format!("has the CRC-32 {found:08x}, the directory says {:08x}", member.crc32);
             Err(Fault::new(place(), reason))
         };
         if !member.deflated {
             if checked {
-                check(stored)?;
+                check(&part)?;
             }
             return Ok(Some(part));
         }
@@ -156,11 +158,22 @@ impl Archive {
             let reason = format!("unpacks to {found} than the {} bytes it claims", member.size);
             return Err(Fault::new(place(), reason));
         }
+        let unpacked = Source::from_bytes(self.source.path(), unpacked, self.source.limits());
         check(&unpacked)?;
-        Ok(Some(Source::from_bytes(
-            self.source.path(),
-            unpacked,
-            self.source.limits(),
-        )))
+        Ok(Some(unpacked))
     }
+}
+
+/// The CRC-32 of a member, which never lies in memory as a whole for it.
+fn checksum(member: &Source) -> u32 {
+    const PIECE: usize = 4 << 20;
+    let mut hash = crc32fast::Hasher::new();
+    let length = member.bytes().len();
+    for start in (0..length).step_by(PIECE) {
+        if let Some(piece) = member.part(start..length.min(start + PIECE)) {
+            hash.update(piece.bytes());
+            piece.release();
+        }
+    }
+    hash.finalize()
 }

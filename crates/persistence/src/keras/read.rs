@@ -6,21 +6,23 @@ use indexmap::IndexMap;
 use nn_theory::{Layer, MAX_CONFIGURATION_BYTES, ModelSpec};
 use serde_json::Value;
 
-use super::archive::Archive;
 use super::hdf5::H5File;
 use super::places::Places;
 use super::variables::{state, variables};
 use super::{CONFIG, METADATA, OPTIMIZER_VARIABLES, WEIGHTS};
+use crate::archive::Archive;
 use crate::source::shorten;
 use crate::{Error, Format, Model, Result, Source, StoredTensor};
+
+const ARCHIVE: &str = "Keras archive";
 
 /// Reads a `.keras` archive.
 ///
 /// # Errors
 /// One that says what is wrong and where.
 pub(crate) fn read_archive(source: &Source) -> Result<Model> {
-    let archive = Archive::read(source)?;
-    let config = archive.text(CONFIG, MAX_CONFIGURATION_BYTES)?;
+    let archive = Archive::read(source).map_err(|fault| fault.in_file(source.path(), ARCHIVE))?;
+    let config = text(source, &archive, CONFIG, MAX_CONFIGURATION_BYTES)?;
     let mut config: Value = json(source, "the member 'config.json'", &config)?;
     let mut model = Model::new(source.path(), Format::Keras);
     // Kept in one place only: what was compiled belongs to the model, not to the description of the network.
@@ -30,7 +32,11 @@ pub(crate) fn read_archive(source: &Source) -> Result<Model> {
     model.metadata.compile = compile.filter(|value| !value.is_null());
     let spec = description(source, &config.to_string())?;
     if archive.names().any(|name| name == METADATA) {
-        let metadata: Value = json(source, "the member 'metadata.json'", &archive.text(METADATA, 1 << 20)?)?;
+        let metadata: Value = json(
+            source,
+            "the member 'metadata.json'",
+            &text(source, &archive, METADATA, 1 << 20)?,
+        )?;
         let entries = metadata.as_object().into_iter().flatten();
         let texts = entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string())));
         model.texts.extend(texts);
@@ -41,10 +47,33 @@ pub(crate) fn read_archive(source: &Source) -> Result<Model> {
     {
         model.notes.push(format!("the member '{}' was not read", shorten(name)));
     }
-    let file = H5File::open(&archive.member(WEIGHTS, true)?)?;
+    let file = H5File::open(&member(source, &archive, WEIGHTS)?)?;
     let tensors = file.tensors("")?;
     describe_with(&mut model, spec, tensors)?;
     Ok(model)
+}
+
+/// A member that cannot be missing.
+fn member(source: &Source, archive: &Archive, name: &str) -> Result<Source> {
+    let found = archive.member(name, true);
+    found
+        .map_err(|fault| fault.in_file(source.path(), ARCHIVE))?
+        .ok_or_else(|| {
+            let there: Vec<_> = archive.names().take(8).map(shorten).collect();
+            let reason = format!("it is missing; there are {}", there.join(", "));
+            Error::malformed(source, ARCHIVE, format!("the member '{name}'"), reason)
+        })
+}
+
+/// A member that is text.
+fn text(source: &Source, archive: &Archive, name: &str, most: usize) -> Result<String> {
+    let wrong = |reason: String| Error::malformed(source, ARCHIVE, format!("the member '{name}'"), reason);
+    if let Some(size) = archive.size(name).filter(|&size| size > most as u64) {
+        return Err(wrong(format!("it has {size} bytes, at most {most} are read")));
+    }
+    let member = member(source, archive, name)?;
+    let text = std::str::from_utf8(member.bytes()).map_err(|error| wrong(format!("it is not UTF-8: {error}")))?;
+    Ok(text.to_string())
 }
 
 /// Reads a `.weights.h5`: names are those of the data sets until [`describe`] knows better.
