@@ -7,6 +7,7 @@ use candle_core::{D, Tensor};
 
 use crate::activation::{Activation, activation};
 use crate::error::{Result, expect_float, shape_error};
+use crate::tape;
 
 /// `f(x)`, refused where `x` holds no floating point numbers.
 macro_rules! functions {
@@ -18,7 +19,7 @@ macro_rules! functions {
         pub fn $name(x: &Tensor) -> Result<Tensor> {
             expect_float(stringify!($name), "x", x)?;
             let f: fn(&Tensor) -> candle_core::Result<Tensor> = $f;
-            Ok(f(x)?)
+            tape::composed_of(x, |x| Ok(f(x)?))
         }
     )*};
 }
@@ -84,9 +85,11 @@ functions! {
 /// # Errors
 /// If `x` holds integers.
 pub fn threshold(x: &Tensor, threshold: f64, default_value: f64) -> Result<Tensor> {
-    expect_float("threshold", "x", x)?;
-    let other = x.zeros_like()?.affine(0.0, default_value)?;
-    Ok(x.gt(threshold)?.where_cond(x, &other)?)
+    tape::composed_of(x, |x| {
+        expect_float("threshold", "x", x)?;
+        let other = x.zeros_like()?.affine(0.0, default_value)?;
+        Ok(x.gt(threshold)?.where_cond(x, &other)?)
+    })
 }
 
 /// Gated linear unit: with the last axis in two halves $(a, b)$, $a / (1 + e^{-b})$ (Dauphin et al., 2017).
@@ -101,16 +104,18 @@ pub fn threshold(x: &Tensor, threshold: f64, default_value: f64) -> Result<Tenso
 /// # Ok::<(), kernels::Error>(())
 /// ```
 pub fn glu(x: &Tensor) -> Result<Tensor> {
-    expect_float("glu", "x", x)?;
-    let size = x.dims().last().copied().unwrap_or(1);
-    if !size.is_multiple_of(2) {
-        return Err(shape_error("glu", "x", "(..., an even number)", x));
-    }
-    let gate = activation(
-        &x.narrow(D::Minus1, size / 2, size / 2)?.contiguous()?,
-        Activation::Sigmoid,
-    )?;
-    Ok((x.narrow(D::Minus1, 0, size / 2)? * gate)?)
+    tape::composed_of(x, |x| {
+        expect_float("glu", "x", x)?;
+        let size = x.dims().last().copied().unwrap_or(1);
+        if !size.is_multiple_of(2) {
+            return Err(shape_error("glu", "x", "(..., an even number)", x));
+        }
+        let gate = activation(
+            &x.narrow(D::Minus1, size / 2, size / 2)?.contiguous()?,
+            Activation::Sigmoid,
+        )?;
+        Ok((x.narrow(D::Minus1, 0, size / 2)? * gate)?)
+    })
 }
 
 /// $\max(x - \tau, 0)$ along the last axis, as Keras 3.15 computes sparsemax (Martins and Astudillo, 2016).
@@ -130,40 +135,42 @@ pub fn glu(x: &Tensor) -> Result<Tensor> {
 /// # Ok::<(), kernels::Error>(())
 /// ```
 pub fn sparsemax(x: &Tensor) -> Result<Tensor> {
-    expect_float("sparsemax", "x", x)?;
-    let size = match x.dims().last() {
-        Some(&size) if size > 0 => size,
-        Some(_) => return Ok(x.clone()),
-        None => return Err(shape_error("sparsemax", "x", "(..., classes)", x)),
-    };
-    // Tau is a weighted sum of the values; the weights depend on their order only and have no gradient.
-    let values = x.detach().to_dtype(candle_core::DType::F64)?.flatten_all()?;
-    let values: Vec<f64> = values.to_vec1()?;
-    let (mut shares, mut counts) = (vec![0.0; values.len()], Vec::new());
-    for (row, shares) in values.chunks_exact(size).zip(shares.chunks_exact_mut(size)) {
-        let mut order: Vec<usize> = (0..size).collect();
-        order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
-        let mut sum = 0.0;
-        let supported = order.iter().enumerate().filter(|&(rank, &place)| {
-            sum += row[place];
-            1.0 + (rank + 1) as f64 * row[place] > sum
-        });
-        let count = supported.count().max(1);
-        for (rank, &place) in order[..count].iter().enumerate() {
-            // z_r is part of the sums s_r to s_k.
-            shares[place] = (count - rank) as f64 / count as f64;
+    tape::composed_of(x, |x| {
+        expect_float("sparsemax", "x", x)?;
+        let size = match x.dims().last() {
+            Some(&size) if size > 0 => size,
+            Some(_) => return Ok(x.clone()),
+            None => return Err(shape_error("sparsemax", "x", "(..., classes)", x)),
+        };
+        // Tau is a weighted sum of the values; the weights depend on their order only and have no gradient.
+        let values = x.detach().to_dtype(candle_core::DType::F64)?.flatten_all()?;
+        let values: Vec<f64> = values.to_vec1()?;
+        let (mut shares, mut counts) = (vec![0.0; values.len()], Vec::new());
+        for (row, shares) in values.chunks_exact(size).zip(shares.chunks_exact_mut(size)) {
+            let mut order: Vec<usize> = (0..size).collect();
+            order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
+            let mut sum = 0.0;
+            let supported = order.iter().enumerate().filter(|&(rank, &place)| {
+                sum += row[place];
+                1.0 + (rank + 1) as f64 * row[place] > sum
+            });
+            let count = supported.count().max(1);
+            for (rank, &place) in order[..count].iter().enumerate() {
+                // z_r is part of the sums s_r to s_k.
+                shares[place] = (count - rank) as f64 / count as f64;
+            }
+            counts.push(1.0 / count as f64);
         }
-        counts.push(1.0 / count as f64);
-    }
-    let as_x = |numbers: Vec<f64>, dims: &[usize]| -> Result<Tensor> {
-        let tensor = Tensor::from_vec(numbers, dims, &candle_core::Device::Cpu)?;
-        Ok(tensor.to_dtype(x.dtype())?.to_device(x.device())?)
-    };
-    let mut row_dims = x.dims().to_vec();
-    row_dims[x.rank() - 1] = 1;
-    let tau = ((x * as_x(shares, x.dims())?)?.sum_keepdim(D::Minus1)? - as_x(counts, &row_dims)?)?;
-    let above = x.broadcast_sub(&tau)?;
-    Ok(above.ge(0.0)?.where_cond(&above, &x.zeros_like()?)?)
+        let as_x = |numbers: Vec<f64>, dims: &[usize]| -> Result<Tensor> {
+            let tensor = Tensor::from_vec(numbers, dims, &candle_core::Device::Cpu)?;
+            Ok(tensor.to_dtype(x.dtype())?.to_device(x.device())?)
+        };
+        let mut row_dims = x.dims().to_vec();
+        row_dims[x.rank() - 1] = 1;
+        let tau = ((x * as_x(shares, x.dims())?)?.sum_keepdim(D::Minus1)? - as_x(counts, &row_dims)?)?;
+        let above = x.broadcast_sub(&tau)?;
+        Ok(above.ge(0.0)?.where_cond(&above, &x.zeros_like()?)?)
+    })
 }
 
 #[cfg(test)]

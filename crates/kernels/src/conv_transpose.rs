@@ -6,7 +6,7 @@ use crate::activation::{Activation, activation as apply};
 use crate::convolution::expect_bias;
 use crate::error::{Error, Result, expect_dtype, expect_float, shape_error};
 use crate::window::{Axis, Padding};
-use crate::{composed, cpu, linear};
+use crate::{composed, cpu, linear, tape};
 
 /// The options of a transposed convolution over `N` sides, with Keras' names and defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,35 +176,38 @@ fn transposed<const N: usize>(
         });
     }
 
-    let taps: usize = kernel.dims()[..N].iter().product();
-    let positions: usize = axes.iter().map(|axis| axis.output).product();
-    // One product makes the patches that every pixel sends out; they are then added up where they overlap.
-    let weights = kernel.reshape((taps * filters, channels))?.t()?.contiguous()?;
-    let each = (PATCHES / (positions * taps * filters)).clamp(1, batch);
-    let mut parts = Vec::with_capacity(batch.div_ceil(each));
-    for first in (0..batch).step_by(each) {
-        let images = each.min(batch - first);
-        let pixels = x
-            .narrow(0, first, images)?
-            .contiguous()?
-            .reshape((images * positions, channels))?;
-        let patches =
-            linear(&pixels, &weights, None, Activation::Linear)?.reshape((images, positions, taps * filters))?;
-        parts.push(if composed::is_fused(x) {
-            cpu::fold(&patches, &axes, filters)?
-        } else {
-            composed::volume::fold(&patches, &axes, filters)?
-        });
-    }
-    let mut y = match parts.len() {
-        1 => parts.remove(0),
-        _ => Tensor::cat(&parts, 0)?,
-    };
-    for _ in 0..missing {
-        y = y.squeeze(1)?;
-    }
-    if let Some(bias) = bias {
-        y = y.broadcast_add(bias)?;
-    }
-    apply(&y, options.activation)
+    tape::composed_of_all(&[Some(x), Some(kernel), bias], |inputs| {
+        let (x, kernel, bias) = (&inputs[0], &inputs[1], inputs.get(2));
+        let taps: usize = kernel.dims()[..N].iter().product();
+        let positions: usize = axes.iter().map(|axis| axis.output).product();
+        // One product makes the patches that every pixel sends out; they are then added up where they overlap.
+        let weights = kernel.reshape((taps * filters, channels))?.t()?.contiguous()?;
+        let each = (PATCHES / (positions * taps * filters)).clamp(1, batch);
+        let mut parts = Vec::with_capacity(batch.div_ceil(each));
+        for first in (0..batch).step_by(each) {
+            let images = each.min(batch - first);
+            let pixels = x
+                .narrow(0, first, images)?
+                .contiguous()?
+                .reshape((images * positions, channels))?;
+            let patches =
+                linear(&pixels, &weights, None, Activation::Linear)?.reshape((images, positions, taps * filters))?;
+            parts.push(if composed::is_fused(x) {
+                cpu::fold(&patches, &axes, filters)?
+            } else {
+                composed::volume::fold(&patches, &axes, filters)?
+            });
+        }
+        let mut y = match parts.len() {
+            1 => parts.remove(0),
+            _ => Tensor::cat(&parts, 0)?,
+        };
+        for _ in 0..missing {
+            y = y.squeeze(1)?;
+        }
+        if let Some(bias) = bias {
+            y = y.broadcast_add(bias)?;
+        }
+        apply(&y, options.activation)
+    })
 }

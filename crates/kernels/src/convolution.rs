@@ -6,7 +6,7 @@ use crate::activation::{Activation, activation as apply};
 use crate::composed::volume::strided;
 use crate::error::{Error, Result, expect_dtype, expect_float, expect_shape, shape_error};
 use crate::window::{Axis, Padding};
-use crate::{Conv2dOptions, conv2d};
+use crate::{Conv2dOptions, conv2d, tape};
 
 /// The options of a convolution over `N` sides, with Keras' names and defaults; images have [`Conv2dOptions`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,14 @@ pub fn conv1d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, options: &Conv
         groups: options.groups,
         activation: options.activation,
     };
-    Ok(conv2d(&x.unsqueeze(1)?, &kernel.unsqueeze(0)?, bias, &image)?.squeeze(1)?)
+    let as_image = |tensor: &Tensor, place: usize| -> Result<Tensor> {
+        let mut dims = tensor.dims().to_vec();
+        dims.insert(place, 1);
+        tape::reshape(tensor, dims)
+    };
+    let y = conv2d(&as_image(x, 1)?, &as_image(kernel, 0)?, bias, &image)?;
+    let (batch, _, steps, filters) = y.dims4()?;
+    tape::reshape(&y, (batch, steps, filters))
 }
 
 /// The convolution of volumes: Keras' `Conv3D`.
@@ -142,26 +149,29 @@ pub fn conv3d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, options: &Conv
         groups: options.groups,
         activation: Activation::Linear,
     };
-    let padded = x.pad_with_zeros(1, axis.before, axis.after)?;
-    let mut sum: Option<Tensor> = None;
-    for tap in 0..taps {
-        let slices = strided(&padded, 1, tap * axis.dilation, axis.output, axis.stride)?
-            .contiguous()?
-            .reshape((batch * axis.output, height, width, channels))?;
-        // The bias comes once.
-        let bias = bias.filter(|_| tap == 0);
-        let term = conv2d(&slices, &kernel.narrow(0, tap, 1)?.squeeze(0)?, bias, &image)?;
-        sum = Some(match sum {
-            Some(sum) => (sum + term)?,
-            None => term,
-        });
-    }
-    let sum = sum.ok_or_else(|| shape_error(OP, "kernel", "a kernel of at least one tap", kernel))?;
-    let (_, height, width, filters) = sum.dims4()?;
-    apply(
-        &sum.reshape((batch, axis.output, height, width, filters))?,
-        options.activation,
-    )
+    tape::composed_of_all(&[Some(x), Some(kernel), bias], |inputs| {
+        let (x, kernel, bias) = (&inputs[0], &inputs[1], inputs.get(2));
+        let padded = x.pad_with_zeros(1, axis.before, axis.after)?;
+        let mut sum: Option<Tensor> = None;
+        for tap in 0..taps {
+            let slices = strided(&padded, 1, tap * axis.dilation, axis.output, axis.stride)?
+                .contiguous()?
+                .reshape((batch * axis.output, height, width, channels))?;
+            // The bias comes once.
+            let bias = bias.filter(|_| tap == 0);
+            let term = conv2d(&slices, &kernel.narrow(0, tap, 1)?.squeeze(0)?, bias, &image)?;
+            sum = Some(match sum {
+                Some(sum) => (sum + term)?,
+                None => term,
+            });
+        }
+        let sum = sum.ok_or_else(|| shape_error(OP, "kernel", "a kernel of at least one tap", kernel))?;
+        let (_, height, width, filters) = sum.dims4()?;
+        apply(
+            &sum.reshape((batch, axis.output, height, width, filters))?,
+            options.activation,
+        )
+    })
 }
 
 /// Refuses a bias that has not one number a filter.

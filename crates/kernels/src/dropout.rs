@@ -7,6 +7,7 @@ use crate::cpu::Mask;
 use crate::cpu::draws::at_least;
 use crate::error::{Error, Result, expect_float};
 use crate::random::Stream;
+use crate::tape;
 use crate::{composed, cpu};
 
 /// Draws that one thread makes at a time: a multiple of those that are made together.
@@ -51,7 +52,7 @@ pub fn dropout(x: &Tensor, rate: f64, stream: Stream) -> Result<Tensor> {
         return Ok(cpu::dropout(x, mask, scale)?);
     }
     let mask = Tensor::from_vec(mask.bytes(), x.shape(), x.device())?.to_dtype(x.dtype())?;
-    Ok(((x * mask)? * scale)?)
+    tape::composed_of(x, |x| Ok(((x * mask)? * scale)?))
 }
 
 /// Which numbers stay.

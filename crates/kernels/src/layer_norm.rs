@@ -3,7 +3,7 @@
 use candle_core::{D, Tensor};
 
 use crate::error::{Error, Result, expect_dtype, expect_float, expect_shape, shape_error};
-use crate::{composed, cpu};
+use crate::{composed, cpu, tape};
 
 /// $y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta$ with mean and biased variance over `axes`: Keras'
 /// `LayerNormalization` (Ba et al. 2016).
@@ -97,8 +97,8 @@ pub fn group_norm(
         });
     }
     check_scale(OP, x, &[channels], gamma, beta, epsilon)?;
-    let flat = x.reshape((batch, x.elem_count() / batch / channels, channels))?;
-    Ok(normalize(&flat, gamma, beta, groups, epsilon, true)?.reshape(x.shape())?)
+    let flat = tape::reshape(x, (batch, x.elem_count() / batch / channels, channels))?;
+    tape::reshape(&normalize(&flat, gamma, beta, groups, epsilon, true)?, x.shape())
 }
 
 /// $y = x / \lVert x \rVert_2$ over `axes`: Keras' `UnitNormalization`.
@@ -117,19 +117,21 @@ pub fn group_norm(
 /// # Ok::<(), kernels::Error>(())
 /// ```
 pub fn unit_norm(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
-    const SHORTEST: f64 = 1e-12;
-    expect_float("unit_norm", "x", x)?;
-    check_axes("unit_norm", x, axes)?;
-    let mut squares = x.sqr()?;
-    for axis in axes {
-        squares = squares.sum_keepdim(*axis)?;
-    }
-    // Where the length is too small, neither the root nor its derivative, which is infinite at 0, is used.
-    let long = squares.gt(SHORTEST * SHORTEST)?;
-    let ones = squares.ones_like()?;
-    let inverse = long.where_cond(&squares, &ones)?.sqrt()?.recip()?;
-    let inverse = long.where_cond(&inverse, &(ones / SHORTEST)?)?;
-    Ok(x.broadcast_mul(&inverse)?)
+    tape::composed_of(x, |x| {
+        const SHORTEST: f64 = 1e-12;
+        expect_float("unit_norm", "x", x)?;
+        check_axes("unit_norm", x, axes)?;
+        let mut squares = x.sqr()?;
+        for axis in axes {
+            squares = squares.sum_keepdim(*axis)?;
+        }
+        // Where the length is too small, neither the root nor its derivative, which is infinite at 0, is used.
+        let long = squares.gt(SHORTEST * SHORTEST)?;
+        let ones = squares.ones_like()?;
+        let inverse = long.where_cond(&squares, &ones)?.sqrt()?.recip()?;
+        let inverse = long.where_cond(&inverse, &(ones / SHORTEST)?)?;
+        Ok(x.broadcast_mul(&inverse)?)
+    })
 }
 
 fn check_axes(op: &'static str, x: &Tensor, axes: &[usize]) -> Result<()> {
@@ -191,22 +193,18 @@ fn over_axes(
     let mut order: Vec<usize> = (0..x.rank()).filter(|axis| !axes.contains(axis)).collect();
     order.extend(axes);
     let moved = !order.is_sorted();
-    let turned = if moved {
-        x.permute(order.as_slice())?.contiguous()?
-    } else {
-        x.clone()
-    };
-    let flat = |tensor: &Tensor| tensor.reshape(len);
+    let turned = if moved { permuted(x, &order)? } else { x.clone() };
+    let flat = |tensor: &Tensor| tape::reshape(tensor, len);
     let (gamma, beta) = (gamma.map(flat).transpose()?, beta.map(flat).transpose()?);
     let y = normalize(
-        &turned.reshape((x.elem_count() / len, 1, len))?,
+        &tape::reshape(&turned, (x.elem_count() / len, 1, len))?,
         gamma.as_ref(),
         beta.as_ref(),
         1,
         epsilon,
         centred,
-    )?
-    .reshape(turned.shape())?;
+    )?;
+    let y = tape::reshape(&y, turned.shape())?;
     if !moved {
         return Ok(y);
     }
@@ -214,7 +212,11 @@ fn over_axes(
     for (to, from) in order.into_iter().enumerate() {
         back[from] = to;
     }
-    Ok(y.permute(back)?.contiguous()?)
+    permuted(&y, &back)
+}
+
+fn permuted(x: &Tensor, order: &[usize]) -> Result<Tensor> {
+    tape::composed_of(x, |x| Ok(x.permute(order)?.contiguous()?))
 }
 
 /// `x` is `(samples, pixels, channels)`.

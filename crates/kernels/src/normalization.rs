@@ -99,8 +99,10 @@ pub fn batch_norm(
     let flat = tape::reshape(x, (x.elem_count() / channels, channels))?;
     let (moving_mean, moving_variance) = (moving_mean.detach(), moving_variance.detach());
     if !training {
-        let scale = gamma.div(&(&moving_variance + epsilon)?.sqrt()?)?;
-        let shift = (beta - (&moving_mean * &scale)?)?;
+        let scale = tape::composed_of(&gamma, |gamma| Ok(gamma.div(&(&moving_variance + epsilon)?.sqrt()?)?))?;
+        let shift = tape::composed_of_all(&[Some(&beta), Some(&scale)], |inputs| {
+            Ok((&inputs[0] - (&moving_mean * &inputs[1])?)?)
+        })?;
         let y = if composed::is_fused(x) {
             cpu::channel_affine(&flat, &scale, &shift)?
         } else {

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use crate::error::{Error, Result, expect_float, shape_error};
 use crate::window::{Padding, Window};
-use crate::{composed, cpu};
+use crate::{composed, cpu, tape};
 
 /// The options of [`max_pool2d`] and [`avg_pool2d`], with Keras' names and defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +130,7 @@ pub fn avg_pool2d(x: &Tensor, options: &Pool2dOptions) -> Result<Tensor> {
 pub fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
     let options = whole_image("global_avg_pool2d", x)?;
     if composed::is_fused(x) {
-        Ok(avg_pool2d(x, &options)?.squeeze(1)?.squeeze(1)?)
+        one_a_channel(&avg_pool2d(x, &options)?)
     } else {
         Ok(composed::global_avg_pool2d(x)?)
     }
@@ -143,10 +143,16 @@ pub fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
 pub fn global_max_pool2d(x: &Tensor) -> Result<Tensor> {
     let options = whole_image("global_max_pool2d", x)?;
     if composed::is_fused(x) {
-        Ok(max_pool2d(x, &options)?.squeeze(1)?.squeeze(1)?)
+        one_a_channel(&max_pool2d(x, &options)?)
     } else {
         Ok(composed::global_max_pool2d(x)?)
     }
+}
+
+/// `(batch, 1, 1, channels)` as `(batch, channels)`.
+fn one_a_channel(y: &Tensor) -> Result<Tensor> {
+    let (batch, _, _, channels) = y.dims4()?;
+    tape::reshape(y, (batch, channels))
 }
 
 fn whole_image(op: &'static str, x: &Tensor) -> Result<Pool2dOptions> {

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use crate::cpu::Boxes;
 use crate::error::{Error, Result, expect_float, shape_error};
 use crate::window::{Axis, Padding};
-use crate::{Pool2dOptions, avg_pool2d, composed, cpu, max_pool2d};
+use crate::{Pool2dOptions, avg_pool2d, composed, cpu, max_pool2d, tape};
 
 /// The options of pooling over `N` sides, with Keras' names and defaults; images have [`Pool2dOptions`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub type Pool3dOptions = PoolOptions<3>;
 /// ```
 pub fn max_pool1d(x: &Tensor, options: &Pool1dOptions) -> Result<Tensor> {
     let (image, options) = as_image("max_pool1d", x, options)?;
-    Ok(max_pool2d(&image, &options)?.squeeze(1)?)
+    of_image(&max_pool2d(&image, &options)?)
 }
 
 /// The mean of each pool and channel of a sequence `(batch, steps, channels)`: Keras' `AveragePooling1D`.
@@ -71,7 +71,7 @@ pub fn max_pool1d(x: &Tensor, options: &Pool1dOptions) -> Result<Tensor> {
 /// ```
 pub fn avg_pool1d(x: &Tensor, options: &Pool1dOptions) -> Result<Tensor> {
     let (image, options) = as_image("avg_pool1d", x, options)?;
-    Ok(avg_pool2d(&image, &options)?.squeeze(1)?)
+    of_image(&avg_pool2d(&image, &options)?)
 }
 
 fn as_image(op: &'static str, x: &Tensor, options: &Pool1dOptions) -> Result<(Tensor, Pool2dOptions)> {
@@ -86,7 +86,14 @@ fn as_image(op: &'static str, x: &Tensor, options: &Pool1dOptions) -> Result<(Te
             other => other,
         },
     };
-    Ok((x.unsqueeze(1)?, options))
+    let (batch, steps, channels) = x.dims3()?;
+    Ok((tape::reshape(x, (batch, 1, steps, channels))?, options))
+}
+
+/// The sequences that images of height 1 stand for.
+fn of_image(y: &Tensor) -> Result<Tensor> {
+    let (batch, _, steps, channels) = y.dims4()?;
+    tape::reshape(y, (batch, steps, channels))
 }
 
 /// The largest number of each pool and channel of a volume `(batch, depth, height, width, channels)`: Keras'

@@ -5,8 +5,9 @@
 //! operations of this crate are written down instead of becoming part of candle's graph; [`Tape::backward`] goes through them from the
 //! last to the first, hands gradients on without copying, and lets go of every tensor as soon as it is not needed any more.
 //!
-//! Only the operations of this crate are written down. What candle's own operations compute in between has to be wrapped in [`composed`],
-//! which differentiates that piece by candle; otherwise the gradient ends there.
+//! All operations of this crate are written down, those too that are made of candle's, in the formats that it has kernels for (`f32` and
+//! `f64` on a CPU). What candle's own operations compute in between has to be wrapped in [`composed`] (or [`reshape`]), which differentiates
+//! that piece by candle; otherwise the gradient ends there, and [`Gradients::get`] has none for the variables before.
 
 use std::cell::RefCell;
 
@@ -230,6 +231,20 @@ pub fn composed<E: From<candle_core::Error>>(
         });
     }
     Ok(outputs)
+}
+
+/// [`composed`] for a function of one tensor.
+pub(crate) fn composed_of(input: &Tensor, function: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    composed_of_all(&[Some(input)], |inputs| function(&inputs[0]))
+}
+
+/// [`composed`] for a function with one result; the inputs that are there reach it in their order.
+pub(crate) fn composed_of_all(
+    inputs: &[Option<&Tensor>],
+    function: impl FnOnce(&[Tensor]) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let inputs: Vec<Tensor> = inputs.iter().flatten().copied().cloned().collect();
+    Ok(composed(&inputs, |inputs| Ok::<_, crate::error::Error>(vec![function(inputs)?]))?.swap_remove(0))
 }
 
 fn push(operation: Operation, result: &Tensor) {

@@ -4,8 +4,9 @@ use candle_core::{DType, Device, Tensor};
 use kernels::random::Stream;
 use models::{Mode, Network, zoo};
 use nn_theory::{
-    Activation, Add, BatchNormalization, Concatenate, Conv2D, Dense, Dropout, Embedding, Flatten, GRU,
-    LayerNormalization, LeakyReLU, MaxPooling2D, ModelSpec, Padding, Reshape,
+    Activation, Add, AveragePooling2D, BatchNormalization, Concatenate, Conv2D, Dense, DepthwiseConv2D, Dropout,
+    Embedding, Flatten, GRU, GlobalAveragePooling2D, GlobalMaxPooling2D, Layer, LayerNormalization, LeakyReLU,
+    MaxPooling2D, ModelSpec, Padding, ReLU, Reshape, SeparableConv2D,
 };
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -95,6 +96,44 @@ fn layers_that_candle_differentiates_among_recorded_ones() -> Outcome {
         .layer(Dense::new(3).activation(Activation::Gelu))
         .build()?;
     check(spec, &[numbers(&[4, 8, 8, 2])?])
+}
+
+/// One network for each way to end in a layer that has kernels of its own, so that a cut of the gradient shows as a missing one.
+#[test]
+fn every_layer_that_is_recorded_hands_the_gradient_on() -> Outcome {
+    let network = |layer: Layer| {
+        ModelSpec::sequential("one")
+            .input([7, 6, 2])
+            .layer(Conv2D::new(4, [3, 3]).padding(Padding::Same))
+            .layer(layer)
+            .layer(Flatten::new())
+            .layer(Dense::new(2))
+            .build()
+    };
+    let layers: [Layer; 12] = [
+        Conv2D::new(3, [2, 3])
+            .strides([2, 1])
+            .activation(Activation::Relu)
+            .into(),
+        DepthwiseConv2D::new([3, 3]).into(),
+        DepthwiseConv2D::new([3, 3])
+            .depth_multiplier(2)
+            .activation(Activation::Tanh)
+            .into(),
+        SeparableConv2D::new(3, [3, 3]).padding(Padding::Same).into(),
+        MaxPooling2D::new([2, 2]).into(),
+        MaxPooling2D::new([3, 2]).strides([2, 2]).padding(Padding::Same).into(),
+        AveragePooling2D::new([2, 3]).into(),
+        GlobalAveragePooling2D::new().into(),
+        GlobalMaxPooling2D::new().into(),
+        BatchNormalization::new().into(),
+        ReLU::new().into(),
+        Dense::new(3).activation(Activation::Sigmoid).into(),
+    ];
+    for layer in layers {
+        check(network(layer)?, &[numbers(&[3, 7, 6, 2])?])?;
+    }
+    check(zoo::by_name("resnet20")?, &[numbers(&[1, 32, 32, 3])?])
 }
 
 #[test]

@@ -7,6 +7,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::real::{Real, for_real, numbers, slice, tensor_like};
+use crate::tape;
 
 /// For each position along depth, height and width the pixels that it sees; never none.
 pub(crate) type Boxes = [Vec<Range<usize>>; 3];
@@ -25,16 +26,17 @@ struct Average {
 
 /// `x` is `(n, d, h, w, c)`, not empty, with less than 2^32 numbers in a volume.
 pub(crate) fn max_boxes(x: &Tensor, boxes: Boxes) -> Result<Tensor> {
-    let keep = x.track_op();
-    x.contiguous()?.apply_op1(Max {
+    let keep = tape::wants_gradient(x);
+    let op = Max {
         boxes: Arc::new(boxes),
         places: Arc::new(OnceLock::new()),
         keep,
-    })
+    };
+    tape::apply1(&x.contiguous()?, op)
 }
 
 pub(crate) fn avg_boxes(x: &Tensor, boxes: Boxes) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Average { boxes: Arc::new(boxes) })
+    tape::apply1(&x.contiguous()?, Average { boxes: Arc::new(boxes) })
 }
 
 /// What one position sees.

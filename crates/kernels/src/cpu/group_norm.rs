@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::real::{PIECE, Real, for_real, numbers, slice, vectorized};
+use crate::tape;
 
 /// Sums that run side by side along a row, so that they are computed in vectors; fixed, so that the bits are.
 const LANES: usize = 16;
@@ -36,7 +37,7 @@ pub(crate) fn group_norm(
         centred,
         statistics: Arc::new(OnceLock::new()),
     };
-    x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)
+    tape::apply3(&x.contiguous()?, &gamma.contiguous()?, &beta.contiguous()?, op)
 }
 
 /// Sizes of one call.
@@ -339,8 +340,8 @@ fn backward<T: Real>(op: &GroupNorm, x: &Tensor, gamma: &Tensor, beta: &Tensor, 
         });
         Tensor::from_vec(dx, x.shape(), x.device())
     };
-    let dx = x.track_op().then(input_gradient).transpose()?;
-    if !gamma.track_op() && !beta.track_op() {
+    let dx = tape::wants_gradient(x).then(input_gradient).transpose()?;
+    if !tape::wants_gradient(gamma) && !tape::wants_gradient(beta) {
         return Ok((dx, None, None));
     }
     let each = sizes.samples.div_ceil(PARTIAL_SUMS);

@@ -8,6 +8,7 @@ use super::kinks::{clip, power, softplus};
 use super::operands::{axis, pair, within};
 use crate::activation::{Activation, activation};
 use crate::error::Result;
+use crate::tape::composed_of;
 
 /// Options of the focal cross-entropy of yes or no; the defaults are Keras'.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,17 +54,19 @@ impl Default for BinaryFocalOptions {
 /// # Ok::<(), kernels::Error>(())
 /// ```
 pub fn binary_crossentropy(outputs: &Tensor, targets: &Tensor, options: CrossentropyOptions) -> Result<Tensor> {
-    const OP: &str = "binary_crossentropy";
-    let (outputs, targets) = smoothed(OP, outputs, targets, options.label_smoothing)?;
-    let mean_over = axis(OP, options.axis, &outputs)?;
-    let no = (1.0 - &targets)?;
-    let losses = if options.from_logits {
-        // Both terms are positive, so that nothing cancels.
-        ((targets * softplus(&outputs.neg()?)?)? + (no * softplus(&outputs)?)?)?
-    } else {
-        from_probabilities(&outputs, &targets, &no)?
-    };
-    Ok(losses.mean(mean_over)?)
+    composed_of(outputs, |outputs| {
+        const OP: &str = "binary_crossentropy";
+        let (outputs, targets) = smoothed(OP, outputs, targets, options.label_smoothing)?;
+        let mean_over = axis(OP, options.axis, &outputs)?;
+        let no = (1.0 - &targets)?;
+        let losses = if options.from_logits {
+            // Both terms are positive, so that nothing cancels.
+            ((targets * softplus(&outputs.neg()?)?)? + (no * softplus(&outputs)?)?)?
+        } else {
+            from_probabilities(&outputs, &targets, &no)?
+        };
+        Ok(losses.mean(mean_over)?)
+    })
 }
 
 /// The mean of $(1 - p_t)^\gamma$ times the binary cross-entropy over an axis, with $p_t = t p + (1 - t)(1 - p)$: Keras'
@@ -75,25 +78,27 @@ pub fn binary_crossentropy(outputs: &Tensor, targets: &Tensor, options: Crossent
 /// # Errors
 /// As [`binary_crossentropy`].
 pub fn binary_focal_crossentropy(outputs: &Tensor, targets: &Tensor, options: BinaryFocalOptions) -> Result<Tensor> {
-    const OP: &str = "binary_focal_crossentropy";
-    within(OP, "alpha", options.alpha, 0.0, 1.0)?;
-    within(OP, "gamma", options.gamma, 0.0, f64::INFINITY)?;
-    let (outputs, targets) = smoothed(OP, outputs, targets, options.crossentropy.label_smoothing)?;
-    let mean_over = axis(OP, options.crossentropy.axis, &outputs)?;
-    let probabilities = if options.crossentropy.from_logits {
-        activation(&outputs, Activation::Sigmoid)?
-    } else {
-        outputs
-    };
-    let no = (1.0 - &targets)?;
-    let crossentropy = from_probabilities(&probabilities, &targets, &no)?;
-    // 1 - p_t
-    let wrong = ((&targets * (1.0 - &probabilities)?)? + (&no * &probabilities)?)?;
-    let mut losses = (power(&wrong, options.gamma)? * crossentropy)?;
-    if options.apply_class_balancing {
-        losses = (losses * ((targets * options.alpha)? + (no * (1.0 - options.alpha))?)?)?;
-    }
-    Ok(losses.mean(mean_over)?)
+    composed_of(outputs, |outputs| {
+        const OP: &str = "binary_focal_crossentropy";
+        within(OP, "alpha", options.alpha, 0.0, 1.0)?;
+        within(OP, "gamma", options.gamma, 0.0, f64::INFINITY)?;
+        let (outputs, targets) = smoothed(OP, outputs, targets, options.crossentropy.label_smoothing)?;
+        let mean_over = axis(OP, options.crossentropy.axis, &outputs)?;
+        let probabilities = if options.crossentropy.from_logits {
+            activation(&outputs, Activation::Sigmoid)?
+        } else {
+            outputs
+        };
+        let no = (1.0 - &targets)?;
+        let crossentropy = from_probabilities(&probabilities, &targets, &no)?;
+        // 1 - p_t
+        let wrong = ((&targets * (1.0 - &probabilities)?)? + (&no * &probabilities)?)?;
+        let mut losses = (power(&wrong, options.gamma)? * crossentropy)?;
+        if options.apply_class_balancing {
+            losses = (losses * ((targets * options.alpha)? + (no * (1.0 - options.alpha))?)?)?;
+        }
+        Ok(losses.mean(mean_over)?)
+    })
 }
 
 fn smoothed(op: &'static str, outputs: &Tensor, targets: &Tensor, smoothing: f64) -> Result<(Tensor, Tensor)> {

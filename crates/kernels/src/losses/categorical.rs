@@ -8,6 +8,7 @@ use super::labels::{class_numbers, one_hot};
 use super::operands::{axis, option, pair, predictions, within};
 use crate::activation::{log_softmax, softmax};
 use crate::error::{Result, expect_shape};
+use crate::tape::composed_of;
 
 /// Options of the cross-entropies; the defaults are Keras'.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,53 +77,55 @@ pub fn sparse_categorical_crossentropy(
     from_logits: bool,
     ignore_class: Option<i64>,
 ) -> Result<Tensor> {
-    const OP: &str = "sparse_categorical_crossentropy";
-    let outputs = predictions(OP, outputs)?;
-    let classes = outputs.dim(D::Minus1)?;
-    let labels = if labels.rank() == outputs.rank() && labels.dim(D::Minus1)? == 1 {
-        labels.squeeze(D::Minus1)?
-    } else {
-        labels.clone()
-    };
-    let batch = &outputs.dims()[..outputs.rank() - 1];
-    expect_shape(OP, "labels", batch, &labels)?;
-    let numbers = class_numbers(OP, &labels, classes, ignore_class)?;
-    let ignored = |label: i64| Some(label) == ignore_class;
-    let places: Vec<u32> = numbers
-        .iter()
-        .map(|&label| if ignored(label) { 0 } else { label as u32 })
-        .collect();
-    let kept = ignore_class
-        .map(|_| {
-            let kept: Vec<u8> = numbers.iter().map(|&label| u8::from(!ignored(label))).collect();
-            Tensor::from_vec(kept, batch, outputs.device())
-        })
-        .transpose()?;
-    let outputs = match &kept {
-        // What stands in an ignored place, even NaN, must not reach the gradient.
-        Some(kept) => kept
-            .unsqueeze(D::Minus1)?
-            .broadcast_as(outputs.dims())?
-            .contiguous()?
-            .where_cond(&outputs, &outputs.detach().zeros_like()?)?,
-        None => outputs,
-    };
-    let logits = if from_logits {
-        outputs
-    } else {
-        clip(&outputs, EPSILON, 1.0 - EPSILON)?.log()?
-    };
-    let mut place_shape = logits.dims().to_vec();
-    place_shape[logits.rank() - 1] = 1;
-    let places = Tensor::from_vec(places, place_shape, logits.device())?;
-    let losses = log_softmax(&logits)?
-        .gather(&places, D::Minus1)?
-        .squeeze(D::Minus1)?
-        .neg()?;
-    match kept {
-        Some(kept) => Ok(kept.where_cond(&losses, &losses.detach().zeros_like()?)?),
-        None => Ok(losses),
-    }
+    composed_of(outputs, |outputs| {
+        const OP: &str = "sparse_categorical_crossentropy";
+        let outputs = predictions(OP, outputs)?;
+        let classes = outputs.dim(D::Minus1)?;
+        let labels = if labels.rank() == outputs.rank() && labels.dim(D::Minus1)? == 1 {
+            labels.squeeze(D::Minus1)?
+        } else {
+            labels.clone()
+        };
+        let batch = &outputs.dims()[..outputs.rank() - 1];
+        expect_shape(OP, "labels", batch, &labels)?;
+        let numbers = class_numbers(OP, &labels, classes, ignore_class)?;
+        let ignored = |label: i64| Some(label) == ignore_class;
+        let places: Vec<u32> = numbers
+            .iter()
+            .map(|&label| if ignored(label) { 0 } else { label as u32 })
+            .collect();
+        let kept = ignore_class
+            .map(|_| {
+                let kept: Vec<u8> = numbers.iter().map(|&label| u8::from(!ignored(label))).collect();
+                Tensor::from_vec(kept, batch, outputs.device())
+            })
+            .transpose()?;
+        let outputs = match &kept {
+            // What stands in an ignored place, even NaN, must not reach the gradient.
+            Some(kept) => kept
+                .unsqueeze(D::Minus1)?
+                .broadcast_as(outputs.dims())?
+                .contiguous()?
+                .where_cond(&outputs, &outputs.detach().zeros_like()?)?,
+            None => outputs,
+        };
+        let logits = if from_logits {
+            outputs
+        } else {
+            clip(&outputs, EPSILON, 1.0 - EPSILON)?.log()?
+        };
+        let mut place_shape = logits.dims().to_vec();
+        place_shape[logits.rank() - 1] = 1;
+        let places = Tensor::from_vec(places, place_shape, logits.device())?;
+        let losses = log_softmax(&logits)?
+            .gather(&places, D::Minus1)?
+            .squeeze(D::Minus1)?
+            .neg()?;
+        match kept {
+            Some(kept) => Ok(kept.where_cond(&losses, &losses.detach().zeros_like()?)?),
+            None => Ok(losses),
+        }
+    })
 }
 
 /// $-\sum_j t_j \ln p_j$: Keras' `CategoricalCrossentropy` without its reduction.
@@ -133,14 +136,16 @@ pub fn sparse_categorical_crossentropy(
 /// # Errors
 /// If the shapes differ, the batch is empty, or an option is outside of its range.
 pub fn categorical_crossentropy(outputs: &Tensor, targets: &Tensor, options: CrossentropyOptions) -> Result<Tensor> {
-    const OP: &str = "categorical_crossentropy";
-    let (outputs, targets) = classes_last(OP, outputs, targets, options)?;
-    let logarithms = if options.from_logits {
-        log_softmax(&outputs)?
-    } else {
-        normalized(&outputs)?.log()?
-    };
-    Ok((targets * logarithms)?.sum(D::Minus1)?.neg()?)
+    composed_of(outputs, |outputs| {
+        const OP: &str = "categorical_crossentropy";
+        let (outputs, targets) = classes_last(OP, outputs, targets, options)?;
+        let logarithms = if options.from_logits {
+            log_softmax(&outputs)?
+        } else {
+            normalized(&outputs)?.log()?
+        };
+        Ok((targets * logarithms)?.sum(D::Minus1)?.neg()?)
+    })
 }
 
 /// $-\alpha \sum_j t_j (1 - p_j)^\gamma \ln p_j$: Keras' `CategoricalFocalCrossentropy` without its reduction.
@@ -155,18 +160,20 @@ pub fn categorical_focal_crossentropy(
     targets: &Tensor,
     options: CategoricalFocalOptions,
 ) -> Result<Tensor> {
-    const OP: &str = "categorical_focal_crossentropy";
-    within(OP, "alpha", options.alpha, f64::MIN, f64::MAX)?;
-    within(OP, "gamma", options.gamma, 0.0, f64::INFINITY)?;
-    let (outputs, targets) = classes_last(OP, outputs, targets, options.crossentropy)?;
-    let probabilities = if options.crossentropy.from_logits {
-        normalized(&softmax(&outputs)?)?
-    } else {
-        normalized(&outputs)?
-    };
-    let modulation = (power(&(1.0 - &probabilities)?, options.gamma)? * options.alpha)?;
-    let terms = ((targets * probabilities.log()?)? * modulation)?;
-    Ok(terms.sum(D::Minus1)?.neg()?)
+    composed_of(outputs, |outputs| {
+        const OP: &str = "categorical_focal_crossentropy";
+        within(OP, "alpha", options.alpha, f64::MIN, f64::MAX)?;
+        within(OP, "gamma", options.gamma, 0.0, f64::INFINITY)?;
+        let (outputs, targets) = classes_last(OP, outputs, targets, options.crossentropy)?;
+        let probabilities = if options.crossentropy.from_logits {
+            normalized(&softmax(&outputs)?)?
+        } else {
+            normalized(&outputs)?
+        };
+        let modulation = (power(&(1.0 - &probabilities)?, options.gamma)? * options.alpha)?;
+        let terms = ((targets * probabilities.log()?)? * modulation)?;
+        Ok(terms.sum(D::Minus1)?.neg()?)
+    })
 }
 
 /// $(1 - p_t^q) / q$ for class numbers $t$: Keras' `CategoricalGeneralizedCrossEntropy` without its reduction.
@@ -177,20 +184,22 @@ pub fn categorical_focal_crossentropy(
 /// # Errors
 /// If the shapes do not fit, a label names no class, or `q` is not between 0 and 1.
 pub fn categorical_generalized_cross_entropy(outputs: &Tensor, labels: &Tensor, q: f64) -> Result<Tensor> {
-    const OP: &str = "categorical_generalized_cross_entropy";
-    if !(q > 0.0 && q < 1.0) {
-        return Err(option(OP, "q", "above 0 and below 1".into(), q));
-    }
-    let outputs = predictions(OP, outputs)?;
-    let labels = if labels.rank() == outputs.rank() && labels.dim(D::Minus1)? == 1 {
-        labels.squeeze(D::Minus1)?
-    } else {
-        labels.clone()
-    };
-    expect_shape(OP, "labels", &outputs.dims()[..outputs.rank() - 1], &labels)?;
-    let places = one_hot(OP, &labels, outputs.dim(D::Minus1)?, outputs.dtype())?;
-    let probabilities = (outputs * places)?.sum(D::Minus1)?;
-    Ok(((1.0 - power(&probabilities, q)?)? / q)?)
+    composed_of(outputs, |outputs| {
+        const OP: &str = "categorical_generalized_cross_entropy";
+        if !(q > 0.0 && q < 1.0) {
+            return Err(option(OP, "q", "above 0 and below 1".into(), q));
+        }
+        let outputs = predictions(OP, outputs)?;
+        let labels = if labels.rank() == outputs.rank() && labels.dim(D::Minus1)? == 1 {
+            labels.squeeze(D::Minus1)?
+        } else {
+            labels.clone()
+        };
+        expect_shape(OP, "labels", &outputs.dims()[..outputs.rank() - 1], &labels)?;
+        let places = one_hot(OP, &labels, outputs.dim(D::Minus1)?, outputs.dtype())?;
+        let probabilities = (outputs * places)?.sum(D::Minus1)?;
+        Ok(((1.0 - power(&probabilities, q)?)? / q)?)
+    })
 }
 
 /// Outputs and smoothed targets with the classes along the last axis.

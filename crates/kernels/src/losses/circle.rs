@@ -6,6 +6,7 @@ use super::kinks::{at_least, softplus};
 use super::labels::whole_numbers;
 use super::operands::{option, predictions, within};
 use crate::error::{Result, expect_shape, shape_error};
+use crate::tape::composed_of;
 
 /// Options of the circle loss; the defaults are Keras'.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,46 +40,48 @@ impl Default for CircleOptions {
 /// # Errors
 /// If the shapes do not fit, the batch is empty, or an option is outside of its range.
 pub fn circle(embeddings: &Tensor, labels: &Tensor, options: CircleOptions) -> Result<Tensor> {
-    const OP: &str = "circle";
-    let CircleOptions {
-        gamma,
-        margin,
-        remove_diagonal,
-    } = options;
-    within(OP, "gamma", gamma, 0.0, f64::MAX)?;
-    if !margin.is_finite() {
-        return Err(option(OP, "margin", "a finite number".into(), margin));
-    }
-    let embeddings = predictions(OP, embeddings)?;
-    let [batch, _] = *embeddings.dims() else {
-        return Err(shape_error(OP, "outputs", "(batch, features)", &embeddings));
-    };
-    let labels = if labels.rank() == 2 && labels.dim(1)? == 1 {
-        labels.squeeze(1)?
-    } else {
-        labels.clone()
-    };
-    expect_shape(OP, "labels", &[batch], &labels)?;
-    let labels = whole_numbers(OP, &labels)?;
-    let mask = |chosen: &dyn Fn(usize, usize) -> bool| -> Result<Tensor> {
-        let pairs = (0..batch).flat_map(|i| (0..batch).map(move |j| (i, j)));
-        let chosen: Vec<f32> = pairs.map(|(i, j)| f32::from(u8::from(chosen(i, j)))).collect();
-        let chosen = Tensor::from_vec(chosen, (batch, batch), &Device::Cpu)?;
-        Ok(chosen.to_dtype(embeddings.dtype())?.to_device(embeddings.device())?)
-    };
-    let same = mask(&|i, j| labels[i] == labels[j] && !(remove_diagonal && i == j))?;
-    let others = mask(&|i, j| labels[i] != labels[j])?;
+    composed_of(embeddings, |embeddings| {
+        const OP: &str = "circle";
+        let CircleOptions {
+            gamma,
+            margin,
+            remove_diagonal,
+        } = options;
+        within(OP, "gamma", gamma, 0.0, f64::MAX)?;
+        if !margin.is_finite() {
+            return Err(option(OP, "margin", "a finite number".into(), margin));
+        }
+        let embeddings = predictions(OP, embeddings)?;
+        let [batch, _] = *embeddings.dims() else {
+            return Err(shape_error(OP, "outputs", "(batch, features)", &embeddings));
+        };
+        let labels = if labels.rank() == 2 && labels.dim(1)? == 1 {
+            labels.squeeze(1)?
+        } else {
+            labels.clone()
+        };
+        expect_shape(OP, "labels", &[batch], &labels)?;
+        let labels = whole_numbers(OP, &labels)?;
+        let mask = |chosen: &dyn Fn(usize, usize) -> bool| -> Result<Tensor> {
+            let pairs = (0..batch).flat_map(|i| (0..batch).map(move |j| (i, j)));
+            let chosen: Vec<f32> = pairs.map(|(i, j)| f32::from(u8::from(chosen(i, j)))).collect();
+            let chosen = Tensor::from_vec(chosen, (batch, batch), &Device::Cpu)?;
+            Ok(chosen.to_dtype(embeddings.dtype())?.to_device(embeddings.device())?)
+        };
+        let same = mask(&|i, j| labels[i] == labels[j] && !(remove_diagonal && i == j))?;
+        let others = mask(&|i, j| labels[i] != labels[j])?;
 
-    let distances = at_least(&(1.0 - embeddings.matmul(&embeddings.t()?)?)?, 0.0)?;
-    let weights_same = at_least(&((&distances + margin)? * &same)?, 0.0)?;
-    let weights_others = at_least(&(((1.0 + margin) - &distances)? * &others)?, 0.0)?;
-    let pull = ((weights_same * (&distances - margin)?)? * gamma)?;
-    let push = ((weights_others * ((1.0 - margin) - &distances)?)? * gamma)?;
-    let (pull, some_same) = masked_log_sum_exp(&pull, &same)?;
-    let (push, some_others) = masked_log_sum_exp(&push, &others)?;
-    let losses = softplus(&(pull + push)?)?;
-    let counts = (some_same * some_others)?;
-    Ok(counts.where_cond(&losses, &losses.detach().zeros_like()?)?)
+        let distances = at_least(&(1.0 - embeddings.matmul(&embeddings.t()?)?)?, 0.0)?;
+        let weights_same = at_least(&((&distances + margin)? * &same)?, 0.0)?;
+        let weights_others = at_least(&(((1.0 + margin) - &distances)? * &others)?, 0.0)?;
+        let pull = ((weights_same * (&distances - margin)?)? * gamma)?;
+        let push = ((weights_others * ((1.0 - margin) - &distances)?)? * gamma)?;
+        let (pull, some_same) = masked_log_sum_exp(&pull, &same)?;
+        let (push, some_others) = masked_log_sum_exp(&push, &others)?;
+        let losses = softplus(&(pull + push)?)?;
+        let counts = (some_same * some_others)?;
+        Ok(counts.where_cond(&losses, &losses.detach().zeros_like()?)?)
+    })
 }
 
 /// $\ln \sum e^x$ over the chosen numbers of each row, and whether there are any (0 stands for the logarithm where not).

@@ -5,6 +5,7 @@ use candle_core::{D, DType, Tensor};
 use super::kinks::{at_least, largest};
 use super::operands::pair;
 use crate::error::Result;
+use crate::tape::composed_of;
 
 /// The mean of $\max(1 - t p, 0)$ over the last axis: Keras' `Hinge` without its reduction.
 ///
@@ -13,7 +14,9 @@ use crate::error::Result;
 /// # Errors
 /// If the shapes differ or the batch is empty.
 pub fn hinge(outputs: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    Ok(missing_margin("hinge", outputs, targets)?.mean(D::Minus1)?)
+    composed_of(outputs, |outputs| {
+        Ok(missing_margin("hinge", outputs, targets)?.mean(D::Minus1)?)
+    })
 }
 
 /// The mean of $\max(1 - t p, 0)^2$ over the last axis: Keras' `SquaredHinge` without its reduction. Targets as for [`hinge`].
@@ -21,9 +24,11 @@ pub fn hinge(outputs: &Tensor, targets: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// If the shapes differ or the batch is empty.
 pub fn squared_hinge(outputs: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    Ok(missing_margin("squared_hinge", outputs, targets)?
-        .sqr()?
-        .mean(D::Minus1)?)
+    composed_of(outputs, |outputs| {
+        Ok(missing_margin("squared_hinge", outputs, targets)?
+            .sqr()?
+            .mean(D::Minus1)?)
+    })
 }
 
 /// $\max(\max_j (1 - t_j) p_j - \sum_j t_j p_j + 1, 0)$ over the last axis: Keras' `CategoricalHinge` without its reduction. Targets are 0 or 1.
@@ -31,10 +36,12 @@ pub fn squared_hinge(outputs: &Tensor, targets: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// If the shapes differ or the batch is empty.
 pub fn categorical_hinge(outputs: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    let (outputs, targets) = pair("categorical_hinge", outputs, targets)?;
-    let right = (&targets * &outputs)?.sum(D::Minus1)?;
-    let wrong = largest(&((1.0 - targets)? * outputs)?)?;
-    Ok(at_least(&((wrong - right)? + 1.0)?, 0.0)?)
+    composed_of(outputs, |outputs| {
+        let (outputs, targets) = pair("categorical_hinge", outputs, targets)?;
+        let right = (&targets * &outputs)?.sum(D::Minus1)?;
+        let wrong = largest(&((1.0 - targets)? * outputs)?)?;
+        Ok(at_least(&((wrong - right)? + 1.0)?, 0.0)?)
+    })
 }
 
 fn missing_margin(op: &'static str, outputs: &Tensor, targets: &Tensor) -> Result<Tensor> {

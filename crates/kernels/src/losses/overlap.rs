@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use super::EPSILON;
 use super::operands::{axis, option, pair};
 use crate::error::Result;
+use crate::tape::composed_of;
 
 /// $1 - 2 \sum t p / (\sum t + \sum p + 10^{-7})$: Keras' `Dice` without its reduction.
 ///
@@ -24,13 +25,15 @@ use crate::error::Result;
 /// # Ok::<(), kernels::Error>(())
 /// ```
 pub fn dice(outputs: &Tensor, targets: &Tensor, axes: Option<&[i64]>) -> Result<Tensor> {
-    const OP: &str = "dice";
-    let (outputs, targets) = pair(OP, outputs, targets)?;
-    let axes = all(OP, axes, &outputs)?;
-    let sum = |x: &Tensor| x.sum(axes.as_slice());
-    let shared = sum(&(&targets * &outputs)?)?;
-    let whole = ((sum(&targets)? + sum(&outputs)?)? + EPSILON)?;
-    Ok((1.0 - ((shared * 2.0)? / whole)?)?)
+    composed_of(outputs, |outputs| {
+        const OP: &str = "dice";
+        let (outputs, targets) = pair(OP, outputs, targets)?;
+        let axes = all(OP, axes, &outputs)?;
+        let sum = |x: &Tensor| x.sum(axes.as_slice());
+        let shared = sum(&(&targets * &outputs)?)?;
+        let whole = ((sum(&targets)? + sum(&outputs)?)? + EPSILON)?;
+        Ok((1.0 - ((shared * 2.0)? / whole)?)?)
+    })
 }
 
 /// $1 - s / (s + \alpha \sum t (1 - p) + \beta \sum (1 - t) p + 10^{-7})$, $s = \sum t p$: Keras' `Tversky` without its reduction.
@@ -42,20 +45,22 @@ pub fn dice(outputs: &Tensor, targets: &Tensor, axes: Option<&[i64]>) -> Result<
 /// # Errors
 /// As [`dice`]; if `alpha` or `beta` is not finite.
 pub fn tversky(outputs: &Tensor, targets: &Tensor, alpha: f64, beta: f64, axes: Option<&[i64]>) -> Result<Tensor> {
-    const OP: &str = "tversky";
-    for (name, value) in [("alpha", alpha), ("beta", beta)] {
-        if !value.is_finite() {
-            return Err(option(OP, name, "a finite number".into(), value));
+    composed_of(outputs, |outputs| {
+        const OP: &str = "tversky";
+        for (name, value) in [("alpha", alpha), ("beta", beta)] {
+            if !value.is_finite() {
+                return Err(option(OP, name, "a finite number".into(), value));
+            }
         }
-    }
-    let (outputs, targets) = pair(OP, outputs, targets)?;
-    let axes = all(OP, axes, &outputs)?;
-    let sum = |x: Tensor| x.sum(axes.as_slice());
-    let shared = sum((&targets * &outputs)?)?;
-    let missing = sum((&targets * (1.0 - &outputs)?)?)?;
-    let surplus = sum(((1.0 - &targets)? * &outputs)?)?;
-    let whole = (((&shared + (missing * alpha)?)? + (surplus * beta)?)? + EPSILON)?;
-    Ok((1.0 - (shared / whole)?)?)
+        let (outputs, targets) = pair(OP, outputs, targets)?;
+        let axes = all(OP, axes, &outputs)?;
+        let sum = |x: Tensor| x.sum(axes.as_slice());
+        let shared = sum((&targets * &outputs)?)?;
+        let missing = sum((&targets * (1.0 - &outputs)?)?)?;
+        let surplus = sum(((1.0 - &targets)? * &outputs)?)?;
+        let whole = (((&shared + (missing * alpha)?)? + (surplus * beta)?)? + EPSILON)?;
+        Ok((1.0 - (shared / whole)?)?)
+    })
 }
 
 fn all(op: &'static str, axes: Option<&[i64]>, of: &Tensor) -> Result<Vec<usize>> {

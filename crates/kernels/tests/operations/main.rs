@@ -6,6 +6,7 @@ mod gradients;
 mod losses;
 mod pooled;
 mod precision;
+mod recorded;
 mod threads;
 mod values;
 mod volumes;

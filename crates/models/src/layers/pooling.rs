@@ -43,7 +43,7 @@ pub(crate) fn global(kept: Kept, keepdims: bool, format: DataFormat, x: &Tensor)
     let (sides, dims) = (x.rank().saturating_sub(2), x.dims());
     let (batch, channels) = (dims[0], dims[dims.len() - 1]);
     // Where the values lie does not matter.
-    let image = x.reshape((batch, 1, dims[1..=sides].iter().product::<usize>(), channels))?;
+    let image = kernels::tape::reshape(&x, (batch, 1, dims[1..=sides].iter().product::<usize>(), channels))?;
     let y = match kept {
         Kept::Mean => kernels::global_avg_pool2d(&image)?,
         Kept::Largest => kernels::global_max_pool2d(&image)?,
