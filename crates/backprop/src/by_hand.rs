@@ -15,7 +15,7 @@
 
 use serde::Serialize;
 
-use crate::error::{Error, Result, shape};
+use crate::error::{Error, Result, finite, shape};
 use crate::matrix::Matrix;
 
 /// The weights: `A` is `(hidden, inputs)`, `B` is `(classes, hidden)`; the biases are 0.
@@ -476,18 +476,4 @@ fn add(to: &mut [f64], from: &[f64]) {
 fn largest(numbers: impl Iterator<Item = f64>) -> usize {
     let first = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 { next } else { best };
     numbers.enumerate().fold((0, f64::NEG_INFINITY), first).0
-}
-
-fn finite(node: &str, numbers: &[f64]) -> Result<()> {
-    match numbers.iter().position(|x| !x.is_finite()) {
-        None => Ok(()),
-        Some(place) => Err(Error::Number {
-            node: node.into(),
-            what: format!(
-                "number {} is {}; scale the input or lower the learning rate",
-                place + 1,
-                numbers[place]
-            ),
-        }),
-    }
 }

@@ -173,7 +173,7 @@ fn worst(found: &Matrix, expected: &Matrix, scale: f64) -> f64 {
 fn by_tape(a: &Matrix, b: &Matrix, x: &[f64], y: &[f64]) -> Result<(Matrix, Matrix)> {
     let mut tape = Tape::new();
     let (a, b) = (tape.leaf(a.clone()), tape.leaf(b.clone()));
-    let (x, y) = (tape.leaf(Matrix::column(x)), tape.leaf(Matrix::column(y)));
+    let (x, y) = (tape.constant(Matrix::column(x)), tape.constant(Matrix::column(y)));
     let u = tape.matmul(a, x)?;
     let v = tape.tanh(u);
     let z = tape.matmul(b, v)?;

@@ -6,6 +6,9 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use crate::mlp::softplus;
+use crate::symbol::Function;
+
 /// A value and its derivative in one direction.
 ///
 /// ```
@@ -39,6 +42,31 @@ impl Dual {
         Dual {
             value,
             derivative: self.derivative * (1.0 - value * value),
+        }
+    }
+
+    /// `σ`, with derivative `σ (1 − σ)`.
+    pub fn sigmoid(self) -> Self {
+        let value = Function::Sigmoid.value(self.value);
+        Dual {
+            value,
+            derivative: self.derivative * (value * (1.0 - value)),
+        }
+    }
+
+    /// `max(x, 0)`, with derivative 1 for positive numbers, else 0.
+    pub fn relu(self) -> Self {
+        Dual {
+            value: Function::Relu.value(self.value),
+            derivative: self.derivative * Function::Step.value(self.value),
+        }
+    }
+
+    /// `log(1 + exp x)`, with derivative `σ(x)`.
+    pub fn softplus(self) -> Self {
+        Dual {
+            value: softplus(self.value),
+            derivative: self.derivative * Function::Sigmoid.value(self.value),
         }
     }
 
@@ -109,6 +137,21 @@ impl Div for Dual {
     }
 }
 
+/// The logarithm of softmax.
+///
+/// ```
+/// use backprop::dual::{Dual, log_softmax};
+/// // ∂ log p_1/∂z_1 = 1 − p_1, which is ½ for two equal logits
+/// let log_p = log_softmax(&[Dual::variable(3.0), Dual::constant(3.0)]);
+/// assert_eq!((log_p[0].value, log_p[0].derivative), (0.5_f64.ln(), 0.5));
+/// ```
+pub fn log_softmax(z: &[Dual]) -> Vec<Dual> {
+    // Any number may be subtracted from all logits; the largest keeps exp from overflowing.
+    let max = Dual::constant(z.iter().map(|z| z.value).fold(f64::NEG_INFINITY, f64::max));
+    let sum = z.iter().fold(Dual::constant(0.0), |sum, &z| sum + (z - max).exp());
+    z.iter().map(|&z| z - max - sum.ln()).collect()
+}
+
 /// The loss of the network of [`by_hand`](crate::by_hand) and its derivative in the direction in which the entries of
 /// `a` (hidden rows) and `b` (class rows) move.
 pub fn loss(a: &[Vec<Dual>], b: &[Vec<Dual>], x: &[f64], y: &[f64]) -> Dual {
@@ -117,13 +160,7 @@ pub fn loss(a: &[Vec<Dual>], b: &[Vec<Dual>], x: &[f64], y: &[f64]) -> Dual {
     let x: Vec<Dual> = x.iter().map(|&x| Dual::constant(x)).collect();
     let v: Vec<Dual> = a.iter().map(|row| dot(row, &x).tanh()).collect();
     let z: Vec<Dual> = b.iter().map(|row| dot(row, &v)).collect();
-    // Any number may be subtracted from all logits; the largest keeps exp from overflowing.
-    let max = Dual::constant(z.iter().map(|z| z.value).fold(f64::NEG_INFINITY, f64::max));
-    let log_sum = z.iter().fold(zero, |sum, &z| sum + (z - max).exp()).ln();
-    let terms = z
-        .iter()
-        .zip(y)
-        .filter(|(_, y)| **y != 0.0)
-        .map(|(&z, &y)| Dual::constant(y) * (z - max - log_sum));
-    Dual::constant(-0.5) * terms.fold(zero, |sum, term| sum + term)
+    let log_p = log_softmax(&z);
+    let terms = log_p.iter().zip(y).filter(|(_, y)| **y != 0.0);
+    Dual::constant(-0.5) * terms.fold(zero, |sum, (&log_p, &y)| sum + Dual::constant(y) * log_p)
 }

@@ -27,11 +27,15 @@ pub enum Error {
     },
     /// An expression became too large.
     #[error(
-        "an expression of {size} nodes is over the limit of {limit}: raise `Limits::size` or name parts of it with `Knowledge::define`"
+        "an expression has more than {limit} nodes: raise `Limits::size`, name parts of it with `Knowledge::define`, or simplify it in parts"
     )]
     SizeLimit {
-        /// The nodes it has.
-        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// An expression is nested too deeply.
+    #[error("an expression is nested deeper than {limit} levels: name inner parts of it with `Knowledge::define`")]
+    DepthLimit {
         /// The limit.
         limit: usize,
     },
@@ -45,6 +49,14 @@ pub enum Error {
     #[error("{expression} is not worked out: call `differentiate` or `derive` before evaluating")]
     NotWorkedOut {
         /// The derivative.
+        expression: String,
+    },
+    /// A value that is no fraction.
+    #[error(
+        "{expression} is no fraction of 64-bit numbers here: put the value itself in as a fraction, or use `evaluate`"
+    )]
+    NotExact {
+        /// The part of the expression that has no exact value.
         expression: String,
     },
     /// Two shapes that do not fit together.
@@ -86,5 +98,20 @@ pub(crate) fn shape(node: impl Into<String>, expected: impl Into<String>, found:
         node: node.into(),
         expected: expected.into(),
         found: found.into(),
+    }
+}
+
+/// An error for the first number that is infinite or NaN.
+pub(crate) fn finite(node: &str, numbers: &[f64]) -> Result<()> {
+    match numbers.iter().position(|x| !x.is_finite()) {
+        None => Ok(()),
+        Some(place) => Err(Error::Number {
+            node: node.into(),
+            what: format!(
+                "number {} is {}; scale the input or lower the learning rate",
+                place + 1,
+                numbers[place]
+            ),
+        }),
     }
 }

@@ -111,3 +111,45 @@ pub fn gradient(mut f: impl FnMut(&[f64]) -> f64, at: &[f64]) -> Vec<Estimate> {
         })
         .collect()
 }
+
+/// What a step costs: the errors of the two methods at one `h`.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct StepError {
+    /// The step.
+    pub step: f64,
+    /// The central difference.
+    pub central: f64,
+    /// Its relative error.
+    pub central_error: f64,
+    /// The relative error of Richardson's extrapolation.
+    pub richardson_error: f64,
+}
+
+/// The relative errors of both methods for steps from `10^from` to `10^to`, `each` a decade.
+///
+/// ```
+/// use backprop::finite_difference::step_errors;
+/// let errors = step_errors(f64::exp, 1.0, 1.0_f64.exp(), -17, -1, 1);
+/// assert_eq!(errors.len(), 17);
+/// assert_eq!((errors[0].central, errors[0].central_error), (0.0, 1.0)); // h = 1e-17: nothing moves
+/// assert!(errors[12].central_error < 1e-9); // h = 1e-5
+/// assert!(errors[16].central_error > 1e-3); // h = 0.1
+/// ```
+pub fn step_errors(mut f: impl FnMut(f64) -> f64, x: f64, exact: f64, from: i32, to: i32, each: u32) -> Vec<StepError> {
+    let each = each.max(1);
+    let steps = to.saturating_sub(from).max(0).unsigned_abs() * each;
+    (0..=steps)
+        .map(|n| {
+            let whole = from.saturating_add_unsigned(n / each);
+            let step = 10.0_f64.powi(whole) * 10.0_f64.powf(f64::from(n % each) / f64::from(each));
+            let relative = |value: f64| ((value - exact) / exact).abs();
+            let central = central(&mut f, x, step).value;
+            StepError {
+                step,
+                central,
+                central_error: relative(central),
+                richardson_error: relative(richardson(&mut f, x, step).value),
+            }
+        })
+        .collect()
+}

@@ -24,6 +24,13 @@ pub enum Verdict {
     Unused,
 }
 
+impl Verdict {
+    /// Whether nothing is wrong with the gradient.
+    pub fn is_right(self) -> bool {
+        matches!(self, Verdict::Agrees | Verdict::Unused)
+    }
+}
+
 /// The check of one weight.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WeightCheck {
@@ -57,13 +64,13 @@ pub struct GradientCheck {
 }
 
 /// How many entries of one weight are tried; of a larger weight, that many spread evenly.
-const ENTRIES: usize = 256;
+pub const ENTRIES: usize = 256;
 
 /// Compares candle's gradient of a loss with central differences, weight by weight.
 ///
 /// `f` computes the loss (one number) from the variables; it must be the same function at every call, so dropout has to
-/// be off. The variables hold their old values afterwards, also after an error. Of a weight with more than 256 entries,
-/// 256 spread evenly are tried.
+/// be off or draw the same every time. The variables hold their old values afterwards, also after an error. Of a weight with
+/// more than [`ENTRIES`] entries, that many spread evenly are tried.
 ///
 /// ```
 /// use backprop::gradient_check::gradient_check;
@@ -80,34 +87,66 @@ const ENTRIES: usize = 256;
 /// variable is neither `f32` nor `f64`.
 pub fn gradient_check(f: impl Fn() -> CandleResult<Tensor>, vars: &[(&str, &Var)]) -> Result<GradientCheck> {
     let loss = f()?;
-    let at = scalar(&loss)?;
+    scalar(&loss)?;
     let store = loss.backward()?;
-    let mut weights = Vec::new();
-    for (name, var) in vars {
-        let precision = match var.dtype() {
-            DType::F32 => f64::from(f32::EPSILON),
-            DType::F64 => f64::EPSILON,
-            other => {
-                let what = format!("{other:?} is too coarse for differences; check the model in f32 or f64");
-                return Err(Error::Number {
-                    node: (*name).into(),
-                    what,
-                });
-            }
-        };
-        let gradient = match store.get(var.as_tensor()) {
-            Some(g) => Some(g.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?),
-            None => None,
-        };
-        let original = var.as_tensor().copy()?;
-        let check = check_weight(&f, name, var, gradient.as_deref(), at, precision);
-        var.set(&original)?;
-        weights.push(check?);
-    }
-    let passed = weights
+    let weights = vars
         .iter()
-        .all(|w| matches!(w.verdict, Verdict::Agrees | Verdict::Unused));
+        .map(|(name, var)| check_gradient(&f, name, var, store.get(var.as_tensor()), ENTRIES))
+        .collect::<Result<Vec<_>>>()?;
+    let passed = weights.iter().all(|weight| weight.verdict.is_right());
     Ok(GradientCheck { weights, passed })
+}
+
+/// The check of one variable against a gradient from anywhere (`None` for one that is missing), at `entries` of its entries.
+///
+/// ```
+/// use backprop::gradient_check::{Verdict, check_gradient};
+/// use candle_core::{Device, Tensor, Var};
+/// let w = Var::from_tensor(&Tensor::new(&[0.5f64, -1.0], &Device::Cpu)?)?;
+/// let loss = || w.as_tensor().sqr()?.sum_all();
+/// let forgot_the_factor_2 = w.as_tensor().copy()?;
+/// let check = check_gradient(loss, "w", &w, Some(&forgot_the_factor_2), 2)?;
+/// assert_eq!(check.verdict, Verdict::Wrong);
+/// assert!((check.difference / check.gradient - 2.0).abs() < 1e-9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`gradient_check`]; [`Error::Shape`] for a gradient of another shape than the variable.
+pub fn check_gradient(
+    f: impl Fn() -> CandleResult<Tensor>,
+    name: &str,
+    var: &Var,
+    gradient: Option<&Tensor>,
+    entries: usize,
+) -> Result<WeightCheck> {
+    let precision = match var.dtype() {
+        DType::F32 => f64::from(f32::EPSILON),
+        DType::F64 => f64::EPSILON,
+        other => {
+            let what = format!("{other:?} is too coarse for differences; check the model in f32 or f64");
+            return Err(Error::Number {
+                node: name.into(),
+                what,
+            });
+        }
+    };
+    let gradient = match gradient {
+        Some(g) if g.dims() != var.dims() => {
+            return Err(shape(
+                name,
+                format!("{:?}", var.dims()),
+                format!("a gradient {:?}", g.dims()),
+            ));
+        }
+        Some(g) => Some(g.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?),
+        None => None,
+    };
+    let at = scalar(&f()?)?;
+    let original = var.as_tensor().copy()?;
+    let check = check_weight(&f, name, var, gradient.as_deref(), at, precision, entries);
+    var.set(&original)?;
+    check
 }
 
 /// One entry tried.
@@ -126,6 +165,7 @@ fn check_weight(
     gradient: Option<&[f64]>,
     at: f64,
     precision: f64,
+    entries: usize,
 ) -> Result<WeightCheck> {
     let values = var.as_tensor().to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
     let moved = |entry: usize, to: f64| -> Result<f64> {
@@ -135,7 +175,7 @@ fn check_weight(
         var.set(&tensor)?;
         scalar(&f()?)
     };
-    let tried = values.len().min(ENTRIES);
+    let tried = values.len().min(entries);
     let (mut trials, mut kinks) = (Vec::new(), 0);
     for n in 0..tried {
         let entry = n * values.len() / tried;

@@ -2,16 +2,19 @@
 //!
 //! One small network, $p = \mathrm{softmax}(B \tanh(A x))$ with the loss $L = -\tfrac12 \sum_i y_i \log p_i$, is followed
 //! all the way: its gradients are derived symbolically from these definitions, written as a program, and checked four
-//! ways. The chapters, in reading order:
+//! ways. Then the same is done for a whole family of networks. The chapters, in reading order:
 //!
-//! 1. [`dual`]: one derivative carried along a computation (forward mode), 100 lines.
-//! 2. [`tape`]: all derivatives at once, from the end to the beginning (reverse mode), 200 lines.
-//! 3. [`symbol`]: the derivation on the board, each step with its rule.
-//! 4. [`by_hand`]: the derived formulas as a network that trains.
-//! 5. [`finite_difference`]: derivatives by trying, and how far to trust them.
-//! 6. [`autograd`]: the same network in candle, and both trained side by side.
-//! 7. [`check`]: the five gradients in one table; [`gradient_check`](mod@gradient_check): the same for any candle model.
-//! 8. [`graph_svg`](mod@graph_svg): the picture.
+//! 1. [`symbol::one_node`]: one neuron a layer, carried by hand in exact fractions.
+//! 2. [`dual`]: one derivative carried along a computation (forward mode), 150 lines.
+//! 3. [`tape`]: all derivatives at once, from the end to the beginning (reverse mode), 250 lines.
+//! 4. [`symbol`]: the derivation on the board, each step with its rule, in Unicode, LaTeX and MathML.
+//! 5. [`by_hand`]: the derived formulas as a network that trains.
+//! 6. [`finite_difference`]: derivatives by trying, and how far to trust them.
+//! 7. [`autograd`]: the same network in candle, and both trained side by side.
+//! 8. [`check`]: the five gradients in one table; [`gradient_check`](mod@gradient_check): the same for any candle model;
+//!    [`faults`]: wrong derivatives that it catches.
+//! 9. [`mlp`]: any depth, biases, other activations and losses, derived and checked the same way.
+//! 10. [`graph_svg`](mod@graph_svg) and [`jacobian`]: the pictures; [`interactive`](mod@interactive): the network under the reader's hands.
 //!
 //! ```
 //! use backprop::{Matrix, check::five_ways, symbol::exercise};
@@ -34,10 +37,14 @@ pub mod by_hand;
 pub mod check;
 pub mod dual;
 mod error;
+pub mod faults;
 pub mod finite_difference;
 pub mod gradient_check;
 pub mod graph_svg;
+pub mod interactive;
+pub mod jacobian;
 mod matrix;
+pub mod mlp;
 pub mod symbol;
 pub mod tape;
 

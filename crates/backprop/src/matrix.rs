@@ -1,6 +1,12 @@
 //! The smallest matrix that the chapters of this crate share: `f64`, row-major, checked shapes.
 
+use candle_core::{Device, Tensor};
+
 use crate::error::{Result, shape};
+
+/// Products of up to this many multiplications are computed by three loops that one can read; beyond, candle multiplies, whose
+/// blocks and vectors are worth two copies. Only the multiplication is candle's: nothing here is differentiated by it.
+const SMALL: usize = 1 << 15;
 
 /// A matrix of `f64`; a vector is a matrix of one column.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -104,6 +110,9 @@ impl Matrix {
                 other.shape(),
             ));
         }
+        if self.rows * self.columns * other.columns > SMALL {
+            return Self::from_tensor(&self.tensor()?.matmul(&other.tensor()?)?);
+        }
         let mut data = vec![0.0; self.rows * other.columns];
         for i in 0..self.rows {
             let out = &mut data[i * other.columns..(i + 1) * other.columns];
@@ -119,6 +128,37 @@ impl Matrix {
             columns: other.columns,
             data,
         })
+    }
+
+    /// `self · otherᵀ`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) unless both have as many columns.
+    pub fn matmul_transposed(&self, other: &Matrix) -> Result<Matrix> {
+        if self.columns == other.columns && self.rows * self.columns * other.rows > SMALL {
+            return Self::from_tensor(&self.tensor()?.matmul(&other.tensor()?.t()?)?);
+        }
+        self.matmul(&other.transposed())
+    }
+
+    /// `selfᵀ · other`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) unless both have as many rows.
+    pub fn transposed_matmul(&self, other: &Matrix) -> Result<Matrix> {
+        if self.rows == other.rows && self.rows * self.columns * other.columns > SMALL {
+            return Self::from_tensor(&self.tensor()?.t()?.matmul(&other.tensor()?)?);
+        }
+        self.transposed().matmul(other)
+    }
+
+    fn tensor(&self) -> Result<Tensor> {
+        Ok(Tensor::from_slice(&self.data, (self.rows, self.columns), &Device::Cpu)?)
+    }
+
+    fn from_tensor(tensor: &Tensor) -> Result<Matrix> {
+        let (rows, columns) = tensor.dims2()?;
+        Matrix::new(rows, columns, tensor.flatten_all()?.to_vec1()?)
     }
 
     /// The transposed matrix.
@@ -153,6 +193,20 @@ impl Matrix {
             data: self.data.iter().zip(&other.data).map(|(&a, &b)| f(a, b)).collect(),
             ..*self
         })
+    }
+
+    /// The rows, one after the other.
+    pub fn rows_of(&self) -> impl Iterator<Item = &[f64]> {
+        self.data.chunks(self.columns.max(1))
+    }
+
+    /// The sum of each column.
+    pub fn column_sums(&self) -> Vec<f64> {
+        let mut sums = vec![0.0; self.columns];
+        for row in self.rows_of() {
+            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+        }
+        sums
     }
 
     /// The sum of all numbers.

@@ -227,7 +227,15 @@ fn errors_name_the_node() {
     let mut tape = Tape::new();
     let pair = tape.leaf(Matrix::column(&[1.0, 2.0]));
     check(tape.backward(pair), &["single number", "2x1"]);
-    check(tape.matmul(pair, pair), &["matrix product", "1 rows", "2x1"]);
+    check(
+        tape.matmul(pair, pair),
+        &["node 1", "matmul of nodes 0 and 0", "1 rows", "2x1"],
+    );
+    let triple = tape.constant(Matrix::column(&[1.0; 3]));
+    check(
+        tape.add(pair, triple),
+        &["node 2", "add of nodes 0 and 1", "2x1", "3x1"],
+    );
 }
 
 #[test]

@@ -6,6 +6,8 @@ use backprop::symbol::{
 };
 use backprop::{Error, Matrix, by_hand::Network, finite_difference};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 fn nothing() -> Knowledge {
     Knowledge::new()
@@ -244,8 +246,24 @@ fn limits_and_missing_values_are_errors() {
     assert!(matches!(too_big, Error::SizeLimit { limit: 20_000, .. }), "{too_big}");
     let s = Letters::default();
     let start = Expr::derivative(s.loss().into(), &s.p(&s.classes.index("i")));
-    let too_long = derive(&start, &s.definitions(), Limits { steps: 3, size: 1000 }).unwrap_err();
+    let too_long = derive(
+        &start,
+        &s.definitions(),
+        Limits {
+            steps: 3,
+            ..Limits::default()
+        },
+    )
+    .unwrap_err();
     assert!(too_long.to_string().contains("after 3 steps"), "{too_long}");
+    // Deep nesting ends in an error and not in an exhausted stack; shared parts are not counted for ever.
+    let deep = (0..5_000).fold(e("x"), |inner, _| inner.tanh());
+    let too_deep = simplify(&deep, &nothing()).unwrap_err();
+    assert!(matches!(too_deep, Error::DepthLimit { limit: 500 }), "{too_deep}");
+    let shared = (0..200).fold(e("x"), |half, _| Expr::add([half.clone().tanh(), half.exp()]));
+    let endless = simplify(&shared, &nothing()).unwrap_err();
+    assert!(matches!(endless, Error::SizeLimit { limit: 20_000 }), "{endless}");
+    assert!(endless.to_string().contains("Knowledge::define"));
     assert!(
         start
             .evaluate(&Values::new())
@@ -263,8 +281,9 @@ fn limits_and_missing_values_are_errors() {
     assert!(simplify(&Expr::derivative(e("a"), &Symbol::new("c", [])), &circular).is_ok());
 }
 
-/// Expressions over a_i, b_ij, c, d with the free indices i, j, sums over one range of three elements.
-fn expressions() -> impl Strategy<Value = Expr> {
+/// Expressions over a_i, b_ij, c, d with the free indices i, j, sums over one range of three elements; with ReLU where `kinks`
+/// are wanted.
+fn expressions(kinks: bool) -> impl Strategy<Value = Expr> {
     let range = Range::new("n");
     let index = {
         let range = range.clone();
@@ -290,6 +309,8 @@ fn expressions() -> impl Strategy<Value = Expr> {
             1 => (inner.clone(), 2..4i32).prop_map(|(e, n)| e.pow(n)),
             1 => inner.clone().prop_map(|e| (Expr::integer(2) + e.pow(2)).pow(-1)),
             1 => inner.clone().prop_map(Expr::tanh),
+            1 => inner.clone().prop_map(Expr::sigmoid),
+            1 => inner.clone().prop_map(move |e| if kinks { e.relu() } else { e.sigmoid() }),
             1 => inner.clone().prop_map(|e| e.tanh().exp()),
             1 => inner.prop_map(|e| (Expr::integer(1) + e.pow(2)).log()),
         ]
@@ -323,7 +344,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn simplification_keeps_the_value(e in expressions(), numbers in prop::collection::vec(-1.5f64..1.5, 14)) {
+    fn simplification_keeps_the_value(e in expressions(true), numbers in prop::collection::vec(-1.5f64..1.5, 14)) {
         let simple = simplify(&e, &nothing()).unwrap();
         let (before, after) = (e.evaluate(&values(&numbers)).unwrap(), simple.evaluate(&values(&numbers)).unwrap());
         prop_assert!(close(before, after, magnitude(&e, &numbers)), "{e} = {before}\n{simple} = {after}");
@@ -336,7 +357,7 @@ proptest! {
     }
 
     #[test]
-    fn derivatives_are_those_of_finite_differences(e in expressions(), numbers in prop::collection::vec(-1.0f64..1.0, 14)) {
+    fn derivatives_are_those_of_finite_differences(e in expressions(false), numbers in prop::collection::vec(-1.0f64..1.0, 14)) {
         // By c, and by a_i with i at element 0.
         let a_i = Symbol::new("a", [Range::new("n").index("i")]);
         for (variable, place) in [(Symbol::new("c", []), 0), (a_i, 2)] {
@@ -352,15 +373,50 @@ proptest! {
             prop_assert!(!exact.is_finite() || (exact - estimate.value).abs() < 1e-5 * scale, "{e} by {variable:?}: {exact} {estimate:?}");
         }
     }
+}
 
-    #[test]
-    fn large_expressions_end(parts in prop::collection::vec(expressions(), 30..40)) {
-        let e = Expr::add(parts.chunks(3).map(|chunk| Expr::product(chunk.iter().cloned())));
-        match simplify(&e, &nothing()) {
-            Ok(_) | Err(Error::SizeLimit { .. } | Error::StepLimit { .. }) => {}
-            Err(other) => prop_assert!(false, "{other}"),
+/// A random expression of at least this many nodes: sums of products of what the strategy draws.
+fn large(runner: &mut TestRunner, nodes: usize) -> Expr {
+    let strategy = expressions(true);
+    let mut draw = || strategy.new_tree(runner).unwrap().current();
+    let mut sum = Expr::integer(0);
+    while sum.size() < nodes {
+        sum = sum + Expr::product([draw(), draw(), draw()]);
+    }
+    sum
+}
+
+/// One step applies one rule wherever it fits, so there are far fewer steps than nodes. What is multiplied out can become too
+/// large; then the limit says so.
+#[test]
+fn large_expressions_end_within_as_many_steps_as_they_have_nodes() {
+    let mut runner = TestRunner::new(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let (mut finished, mut too_large, mut longest) = (0, 0, 0.0_f64);
+    for _ in 0..32 {
+        let e = large(&mut runner, 1_000);
+        assert!(e.size() >= 1_000, "{}", e.size());
+        match derive(&e, &nothing(), Limits::default()) {
+            Ok((simple, steps)) => {
+                finished += 1;
+                longest = longest.max(steps.len() as f64 / e.size() as f64);
+                assert!(steps.len() <= e.size(), "{} steps for {} nodes", steps.len(), e.size());
+                assert!(simple.size() <= 20_000);
+            }
+            Err(error @ Error::SizeLimit { limit: 20_000 }) => {
+                too_large += 1;
+                assert!(error.to_string().contains("Limits::size"));
+            }
+            Err(other) => panic!("{other}"),
         }
     }
+    println!("{finished} finished, {too_large} too large, at most {longest:.2} steps a node");
+    assert!(
+        finished >= 24,
+        "{finished} of 32 finished, {too_large} became too large"
+    );
 }
 
 #[test]

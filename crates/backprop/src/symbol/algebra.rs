@@ -1,11 +1,13 @@
 //! The rules of algebra: what the simplifier may do between two lines of a derivation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::brackets::{cancel, common_factor, distribute, open_brackets, reaches_delta, split};
 use super::expr::{Expr, Function, Node};
 use super::index::{Index, Kind};
-use super::knowledge::{Knowledge, instantiate, written_out};
+use super::knowledge::{Knowledge, written_out};
 use super::rational::Rational;
+use super::recognise::recognise;
 use super::rules::Rule;
 
 /// The simplifier's rules, in the order in which they are tried. The order is what makes it end: δ goes first (it only
@@ -23,6 +25,8 @@ pub(crate) const SIMPLIFICATION: &[Rule] = &[
     OUT_OF_SUM,
     CONDITION,
     SWAP_SUMS,
+    CANCEL,
+    OPEN_BRACKETS,
     JOIN_SUMS,
     COMMON_FACTOR,
 ];
@@ -134,6 +138,18 @@ const SWAP_SUMS: Rule = Rule {
     apply: swap_sums,
 };
 
+const CANCEL: Rule = Rule {
+    name: "multiply out to cancel",
+    sentence: "The bracket holds a denominator that is a factor beside it; multiplied out, the two cancel.",
+    apply: |e, _, _| cancel(e),
+};
+
+const OPEN_BRACKETS: Rule = Rule {
+    name: "open the brackets",
+    sentence: "The brackets are multiplied out, because terms then cancel and less is left than before.",
+    apply: |e, _, _| open_brackets(e),
+};
+
 const JOIN_SUMS: Rule = Rule {
     name: "join sums",
     sentence: "Two sums over the same range with a common factor are one sum.",
@@ -182,7 +198,7 @@ fn contract(e: &Expr, _: &Knowledge, depth: u32) -> Option<Expr> {
     Some(Expr::product(rest).with_index(&index, other))
 }
 
-fn powers(e: &Expr, _: &Knowledge, _: u32) -> Option<Expr> {
+pub(super) fn powers(e: &Expr, _: &Knowledge, _: u32) -> Option<Expr> {
     let Node::Product(factors) = e.node() else { return None };
     let mut exponents: BTreeMap<Expr, i32> = BTreeMap::new();
     let mut kept = Vec::new();
@@ -208,7 +224,7 @@ fn powers(e: &Expr, _: &Knowledge, _: u32) -> Option<Expr> {
     })
 }
 
-fn like_terms(e: &Expr) -> Option<Expr> {
+pub(super) fn like_terms(e: &Expr) -> Option<Expr> {
     let Node::Add(terms) = e.node() else { return None };
     let mut coefficients: BTreeMap<Vec<Expr>, Rational> = BTreeMap::new();
     let mut kept = Vec::new();
@@ -231,49 +247,6 @@ fn like_terms(e: &Expr) -> Option<Expr> {
         .into_iter()
         .map(|(factors, n)| Expr::product(factors) * n.into());
     (after < terms.len()).then(|| Expr::add(kept.into_iter().chain(gathered)))
-}
-
-/// Whether δ with this index can be reached through brackets and products alone.
-fn reaches_delta(e: &Expr, index: &Index) -> bool {
-    match e.node() {
-        Node::Delta(a, b) => a == index || b == index,
-        Node::Add(parts) | Node::Product(parts) => parts.iter().any(|part| reaches_delta(part, index)),
-        _ => false,
-    }
-}
-
-/// Multiplies the first bracket of a product for which `wanted` holds with the other factors.
-fn distribute(e: &Expr, wanted: impl Fn(&Expr) -> bool) -> Option<Expr> {
-    if let Node::Power(base, n @ 2..) = e.node() {
-        // (a + b)ⁿ = a (a + b)ⁿ⁻¹ + b (a + b)ⁿ⁻¹
-        return match base.node() {
-            Node::Add(terms) if wanted(base) => Some(Expr::add(
-                terms.iter().map(|term| term.clone() * base.clone().pow(n - 1)),
-            )),
-            _ => None,
-        };
-    }
-    let Node::Product(factors) = e.node() else { return None };
-    let place = factors
-        .iter()
-        .position(|factor| matches!(factor.node(), Node::Add(_)) && wanted(factor))?;
-    let rest = Expr::product(
-        factors
-            .iter()
-            .enumerate()
-            .filter(|(n, _)| *n != place)
-            .map(|(_, factor)| factor.clone()),
-    );
-    Some(Expr::add(
-        factors[place].terms().iter().map(|term| term.clone() * rest.clone()),
-    ))
-}
-
-fn split(e: &Expr, depth: u32, only_at_delta: bool) -> Option<Expr> {
-    let (index, body) = e.open(depth)?;
-    let Node::Add(terms) = body.node() else { return None };
-    (!only_at_delta || reaches_delta(&body, &index))
-        .then(|| Expr::add(terms.iter().map(|term| Expr::sum(&index, term.clone()))))
 }
 
 fn equal_indices(e: &Expr, _: &Knowledge, _: u32) -> Option<Expr> {
@@ -303,78 +276,6 @@ fn equal_indices(e: &Expr, _: &Knowledge, _: u32) -> Option<Expr> {
             )
         })
     })
-}
-
-fn recognise(e: &Expr, known: &Knowledge, _: u32) -> Option<Expr> {
-    if !matches!(
-        e.node(),
-        Node::Product(_) | Node::Function(..) | Node::Sum { .. } | Node::Power(..)
-    ) {
-        return None;
-    }
-    let mut present = BTreeSet::new();
-    e.indices(&mut present);
-    present.retain(|index| !matches!(index.kind, Kind::Bound(_)));
-    let whole = exponents(e.factors())?;
-    known.definitions.iter().find_map(|definition| {
-        let parameters: Vec<_> = definition.symbol.indices.iter().collect();
-        let mut choice = vec![0; parameters.len()];
-        let candidates: Vec<Vec<&Index>> = parameters
-            .iter()
-            .map(|p| present.iter().filter(|index| index.range == p.range).collect())
-            .collect();
-        if candidates.iter().any(Vec::is_empty) {
-            return None;
-        }
-        loop {
-            let chosen: Vec<_> = choice.iter().zip(&candidates).map(|(&n, list)| list[n]).collect();
-            let symbol = || {
-                definition.symbol.map_indices(&mut |i| {
-                    let place = parameters.iter().position(|p| *p == i);
-                    place.map_or_else(|| i.clone(), |place| chosen[place].clone())
-                })
-            };
-            let body = instantiate(&definition.body, &parameters, &chosen)?;
-            if &body == e {
-                return Some(symbol().into());
-            }
-            if let Some(rest) = quotient(&whole, &body) {
-                return Some(rest * symbol().into());
-            }
-            let next = (0..choice.len()).find(|&n| choice[n] + 1 < candidates[n].len())?;
-            choice[next] += 1;
-            choice[..next].fill(0);
-        }
-    })
-}
-
-/// A product as exponents of its bases; `None` where a base occurs twice.
-fn exponents(factors: &[Expr]) -> Option<BTreeMap<Expr, i32>> {
-    let mut map = BTreeMap::new();
-    for factor in factors {
-        let (base, exponent) = factor.base_and_exponent();
-        if map.insert(base, exponent).is_some() {
-            return None;
-        }
-    }
-    Some(map)
-}
-
-/// What is left of a product when a product of several factors is taken out of it, if it contains them all.
-fn quotient(whole: &BTreeMap<Expr, i32>, part: &Expr) -> Option<Expr> {
-    let part = exponents(part.factors())?;
-    if part.len() < 2 {
-        return None;
-    }
-    let mut rest = whole.clone();
-    for (base, n) in part {
-        let available = rest.get_mut(&base)?;
-        if available.signum() != n.signum() || available.unsigned_abs() < n.unsigned_abs() {
-            return None;
-        }
-        *available -= n;
-    }
-    Some(Expr::product(rest.into_iter().map(|(base, n)| base.pow(n))))
 }
 
 fn out_of_sum(e: &Expr, _: &Knowledge, depth: u32) -> Option<Expr> {
@@ -448,51 +349,4 @@ fn join_sums(e: &Expr, _: &Knowledge, depth: u32) -> Option<Expr> {
         }
     }
     None
-}
-
-fn common_factor(e: &Expr) -> Option<Expr> {
-    let Node::Add(terms) = e.node() else { return None };
-    let split: Vec<(Rational, Vec<Expr>)> = terms.iter().map(Expr::coefficient_and_factors).collect();
-    let mut content = split[0].0.absolute();
-    for (coefficient, _) in &split[1..] {
-        content = content.common_divisor(*coefficient)?;
-    }
-    // A bracket starts with a plus where it can: at most half of its terms are negative, and if tied the leading term
-    // (the one with δ, as in δ_ki − p_i, else the first) is not.
-    let negative = split
-        .iter()
-        .filter(|(coefficient, _)| coefficient.is_negative())
-        .count();
-    let with_delta =
-        |(_, factors): &&(Rational, Vec<Expr>)| factors.iter().any(|f| matches!(f.node(), Node::Delta(..)));
-    let leading = split.iter().find(with_delta).unwrap_or(&split[0]);
-    if 2 * negative > split.len() || (2 * negative == split.len() && leading.0.is_negative()) {
-        content = content.negated();
-    }
-    let mut shared = exponents(&split[0].1)?;
-    for (_, factors) in &split[1..] {
-        let here = exponents(factors)?;
-        shared.retain(|base, n| match here.get(base) {
-            Some(m) if m.signum() == n.signum() => {
-                *n = n.signum() * n.abs().min(m.abs());
-                true
-            }
-            _ => false,
-        });
-    }
-    if content == Rational::ONE && shared.is_empty() {
-        return None;
-    }
-    let inverse = content.checked_pow(-1)?;
-    let mut inside = Vec::new();
-    for (coefficient, factors) in &split {
-        let without = factors.iter().map(|factor| {
-            let (base, n) = factor.base_and_exponent();
-            let taken = shared.get(&base).copied().unwrap_or(0);
-            base.pow(n - taken)
-        });
-        inside.push(Expr::product(without.chain([coefficient.checked_mul(inverse)?.into()])));
-    }
-    let outside = shared.into_iter().map(|(base, n)| base.pow(n));
-    Some(Expr::product(outside.chain([content.into(), Expr::add(inside)])))
 }

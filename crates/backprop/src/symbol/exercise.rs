@@ -7,6 +7,8 @@ use serde::Serialize;
 use super::expr::Expr;
 use super::index::{Index, Range, Symbol};
 use super::knowledge::Knowledge;
+use super::render::mathml_chain;
+use super::second_form::{any_classes, two_classes};
 use super::simplify::{Limits, Step, derive, differentiate};
 use crate::Result;
 
@@ -54,6 +56,12 @@ impl Derivation {
             );
         }
         text
+    }
+
+    /// The chain of equations as a `<math>` element for a page, with the rules beside the lines.
+    pub fn to_mathml(&self) -> String {
+        let lines: Vec<(&Expr, &str)> = self.steps.iter().map(|step| (&step.after, step.rule)).collect();
+        mathml_chain(&self.start, &lines)
     }
 
     /// The chain of equations as one LaTeX `aligned` block, with the rules in small letters beside it.
@@ -170,7 +178,7 @@ impl Letters {
     }
 }
 
-fn answer(title: &str, question: &str, start: Expr, known: &Knowledge) -> Result<Derivation> {
+pub(crate) fn answer(title: &str, question: &str, start: Expr, known: &Knowledge) -> Result<Derivation> {
     let (result, steps) = derive(&start, known, Limits::default())?;
     Ok(Derivation {
         title: title.into(),
@@ -182,7 +190,7 @@ fn answer(title: &str, question: &str, start: Expr, known: &Knowledge) -> Result
     })
 }
 
-fn factor(name: &str, sentence: &str, of: &Symbol, by: &Symbol, known: &Knowledge) -> Result<Factor> {
+pub(crate) fn factor(name: &str, sentence: &str, of: &Symbol, by: &Symbol, known: &Knowledge) -> Result<Factor> {
     let of = Expr::from(of.clone());
     let value = differentiate(&of, by, known)?;
     Ok(Factor {
@@ -223,11 +231,13 @@ pub struct Derivations {
     pub d: Derivation,
     /// The two ways to write the loss of two classes.
     pub two_classes: Derivation,
+    /// The same for any number of classes, one of which is what the others leave.
+    pub any_classes: Derivation,
 }
 
 impl Derivations {
     /// All of them, in order.
-    pub fn all(&self) -> [&Derivation; 8] {
+    pub fn all(&self) -> [&Derivation; 9] {
         [
             &self.a,
             &self.softmax,
@@ -237,6 +247,7 @@ impl Derivations {
             &self.b_weights,
             &self.d,
             &self.two_classes,
+            &self.any_classes,
         ]
     }
 }
@@ -296,7 +307,7 @@ pub fn derivations() -> Result<Derivations> {
         &given,
     )?;
     let d = hidden_weights(&s, &given)?;
-    let two_classes = two_classes(&s)?;
+    let (two_classes, any_classes) = (two_classes(&s)?, any_classes(&s)?);
     Ok(Derivations {
         a,
         softmax,
@@ -306,6 +317,7 @@ pub fn derivations() -> Result<Derivations> {
         b_weights,
         d,
         two_classes,
+        any_classes,
     })
 }
 
@@ -352,18 +364,74 @@ fn hidden_weights(s: &Letters, known: &Knowledge) -> Result<Derivation> {
     Ok(d)
 }
 
-/// `−½ Σ y_i log p_i` of two classes is `−½ (y_1 log p_1 + (1 − y_1) log(1 − p_1))`.
-fn two_classes(s: &Letters) -> Result<Derivation> {
-    let (first, second) = (s.classes.element(1), s.classes.element(2));
-    let rest = |symbol: Symbol| Expr::integer(1) - symbol.into();
-    let known = Knowledge::new()
-        .size(&s.classes, 2)
-        .condition(s.y(&second).into(), rest(s.y(&first)))
-        .condition(s.p(&second).into(), rest(s.p(&first)));
-    answer(
-        "Two classes: the second form of the loss",
-        "With y₁ + y₂ = 1 and p₁ + p₂ = 1, is the loss the binary cross-entropy of the first class?",
-        s.loss_of_probabilities(),
-        &known,
-    )
+/// The pass backwards as a program makes it: each derivative from the one that was computed before it, which stays as a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PassBack {
+    /// `∂L/∂p_i`.
+    pub p: Derivation,
+    /// `∂L/∂z_i`, worked out through all `∂L/∂p_k`, so that the `p` in the denominator cancels.
+    pub z: Derivation,
+    /// `∂L/∂B_ij` from `∂L/∂z`.
+    pub b: Derivation,
+    /// `∂L/∂v_i` from `∂L/∂z`.
+    pub v: Derivation,
+    /// `∂L/∂A_ij` from `∂L/∂v`.
+    pub a: Derivation,
+    /// `∂L/∂x_j` from `∂L/∂v`: what a layer before this network would be told.
+    pub x: Derivation,
+}
+
+/// Derives the pass backwards.
+///
+/// ```
+/// let back = backprop::symbol::exercise::pass_back()?;
+/// assert_eq!(back.b.result.to_string(), "vⱼ ∂L/∂zᵢ");
+/// assert_eq!(back.v.result.to_string(), "Σₖ Bₖᵢ ∂L/∂zₖ");
+/// assert_eq!(back.a.result.to_string(), "xⱼ (1 − vᵢ²) ∂L/∂vᵢ");
+/// # Ok::<(), backprop::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`derive()`].
+pub fn pass_back() -> Result<PassBack> {
+    let s = Letters::default();
+    let given = s.definitions();
+    let loss = s.loss();
+    let (i, h, j) = (s.classes.index("i"), s.hidden.index("i"), s.inputs.index("j"));
+    let from_z = given.clone().keep(&loss, &s.z(&i));
+    let from_v = given.clone().keep(&loss, &s.v(&h));
+    let one = |title: &str, question: &str, by: &Symbol, known: &Knowledge| {
+        answer(title, question, Expr::derivative(loss.clone().into(), by), known)
+    };
+    let p = one("∂L/∂p", "What does the loss say to a probability?", &s.p(&i), &given)?;
+    let through_p = given.derived(&loss, &s.p(&i), p.result.clone());
+    let column = s.hidden.index("j");
+    Ok(PassBack {
+        z: one(
+            "∂L/∂z",
+            "What is a logit told, through all probabilities?",
+            &s.z(&i),
+            &through_p,
+        )?,
+        p,
+        b: one(
+            "∂L/∂B",
+            "What is a weight of the output layer told?",
+            &s.b(&i, &column),
+            &from_z,
+        )?,
+        v: one("∂L/∂v", "What is a hidden neuron told?", &s.v(&h), &from_z)?,
+        a: one(
+            "∂L/∂A",
+            "What is a weight of the hidden layer told?",
+            &s.a(&h, &j),
+            &from_v,
+        )?,
+        x: one(
+            "∂L/∂x",
+            "What would a layer before this network be told?",
+            &s.x(&j),
+            &from_v,
+        )?,
+    })
 }

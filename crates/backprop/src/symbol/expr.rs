@@ -16,8 +16,15 @@ pub enum Function {
     Log,
     /// The exponential function.
     Exp,
-    /// The hyperbolic tangent, the activation of the hidden layer.
+    /// The hyperbolic tangent, the activation of the exercise's hidden layer.
     Tanh,
+    /// The logistic function `σ(x) = 1 / (1 + exp(−x))`.
+    Sigmoid,
+    /// `relu(x) = max(x, 0)`.
+    Relu,
+    /// `[x > 0]`: 1 for positive numbers, else 0. The slope of ReLU, with 0 at the kink as in Keras and PyTorch
+    /// (candle takes 1 there).
+    Step,
 }
 
 impl Function {
@@ -27,6 +34,9 @@ impl Function {
             Function::Log => "log",
             Function::Exp => "exp",
             Function::Tanh => "tanh",
+            Function::Sigmoid => "σ",
+            Function::Relu => "relu",
+            Function::Step => "step",
         }
     }
 
@@ -36,15 +46,39 @@ impl Function {
             Function::Log => x.ln(),
             Function::Exp => x.exp(),
             Function::Tanh => x.tanh(),
+            // exp is taken of negative numbers only, so that nothing overflows.
+            Function::Sigmoid if x < 0.0 => x.exp() / (1.0 + x.exp()),
+            Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Function::Relu if x.is_nan() => x,
+            Function::Relu => x.max(0.0),
+            Function::Step => f64::from(u8::from(x > 0.0)),
         }
     }
 
-    /// The derivative, written with the argument `u`: `1/u`, `exp u`, `1 − tanh² u`.
+    /// The value at a fraction, where it is a fraction itself.
+    pub(crate) fn exact(self, x: Rational) -> Option<Rational> {
+        match (self, x) {
+            (Function::Log, Rational::ONE) | (Function::Tanh, Rational::ZERO) => Some(Rational::ZERO),
+            (Function::Exp, Rational::ZERO) => Some(Rational::ONE),
+            (Function::Sigmoid, Rational::ZERO) => Rational::new(1, 2).ok(),
+            (Function::Relu, _) => Some(x.max(Rational::ZERO)),
+            (Function::Step, _) if x > Rational::ZERO => Some(Rational::ONE),
+            (Function::Step, _) => Some(Rational::ZERO),
+            _ => None,
+        }
+    }
+
+    /// The derivative, written with the function itself where it can be, so that a name of its value can be put back:
+    /// `1/u`, `exp u`, `1 − tanh² u`, `σ(u) (1 − σ(u))`, `[relu(u) > 0]`, and 0 for the steps.
     pub(crate) fn derivative(self, u: &Expr) -> Expr {
+        let value = || Expr::function(self, u.clone());
         match self {
             Function::Log => u.clone().pow(-1),
-            Function::Exp => Expr::function(Function::Exp, u.clone()),
-            Function::Tanh => Expr::integer(1) - Expr::function(Function::Tanh, u.clone()).pow(2),
+            Function::Exp => value(),
+            Function::Tanh => Expr::integer(1) - value().pow(2),
+            Function::Sigmoid => value() * (Expr::integer(1) - value()),
+            Function::Relu => Expr::function(Function::Step, value()),
+            Function::Step => Expr::integer(0),
         }
     }
 }
@@ -135,12 +169,11 @@ impl Expr {
         }
     }
 
-    /// `f(argument)`, with `log 1`, `exp 0` and `tanh 0` known.
+    /// `f(argument)`; worked out where the argument is a number and the value a fraction (`log 1`, `exp 0`, `σ(0)`, …).
     pub fn function(f: Function, argument: Expr) -> Self {
-        match (f, argument.number()) {
-            (Function::Log, Some(Rational::ONE)) | (Function::Tanh, Some(Rational::ZERO)) => Expr::integer(0),
-            (Function::Exp, Some(Rational::ZERO)) => Expr::integer(1),
-            _ => Expr::new(Node::Function(f, argument)),
+        match argument.number().and_then(|x| f.exact(x)) {
+            Some(value) => value.into(),
+            None => Expr::new(Node::Function(f, argument)),
         }
     }
 
@@ -157,6 +190,16 @@ impl Expr {
     /// `tanh(self)`.
     pub fn tanh(self) -> Self {
         Expr::function(Function::Tanh, self)
+    }
+
+    /// `σ(self)`.
+    pub fn sigmoid(self) -> Self {
+        Expr::function(Function::Sigmoid, self)
+    }
+
+    /// `relu(self)`.
+    pub fn relu(self) -> Self {
+        Expr::function(Function::Relu, self)
     }
 
     /// A power with a whole exponent; negative ones are division.

@@ -1,6 +1,7 @@
 //! What a derivation may use: definitions, results derived before, side conditions, sizes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::expr::{Expr, Node};
 use super::index::{Index, Kind, Range, Symbol};
@@ -40,6 +41,8 @@ struct KnownDerivative {
 pub struct Knowledge {
     pub(crate) definitions: Vec<Definition>,
     derivatives: Vec<KnownDerivative>,
+    /// Derivatives `(of, by)` that stay in the result.
+    kept: Vec<(Arc<str>, Arc<str>)>,
     pub(crate) conditions: Vec<(Expr, Expr)>,
     pub(crate) sizes: BTreeMap<Range, u32>,
 }
@@ -68,6 +71,30 @@ impl Knowledge {
             value,
         });
         self
+    }
+
+    /// `∂of/∂by` is computed elsewhere: it stays in the result by this name, and the chain rule leads through `by`. So each
+    /// layer of a network is derived from the error that the layer after it hands back, which is what makes
+    /// backpropagation cheap. [`Values::derivative`](super::Values::derivative) gives its numbers.
+    ///
+    /// ```
+    /// use backprop::symbol::{Expr, Knowledge, Symbol, differentiate};
+    /// let s = |name| Symbol::new(name, []);
+    /// let known = Knowledge::new()
+    ///     .define(&s("L"), Expr::from(s("v")).exp())
+    ///     .define(&s("v"), Expr::from(s("a")).pow(2))
+    ///     .keep(&s("L"), &s("v"));
+    /// assert_eq!(differentiate(&s("L").into(), &s("a"), &known)?.to_string(), "2 a ∂L/∂v");
+    /// # Ok::<(), backprop::Error>(())
+    /// ```
+    pub fn keep(mut self, of: &Symbol, by: &Symbol) -> Self {
+        self.kept.push((of.name.clone(), by.name.clone()));
+        self
+    }
+
+    /// Whether this derivative is to stay as it is.
+    pub(crate) fn is_kept(&self, of: &Expr, by: &Symbol) -> bool {
+        matches!(of.node(), Node::Symbol(of) if self.kept.iter().any(|(o, b)| *o == of.name && *b == by.name))
     }
 
     /// A side condition, used from left to right: `Σ_k y_k = 1`, `y_2 = 1 − y_1`.
@@ -130,13 +157,15 @@ impl Knowledge {
             }
         });
         // The latest result is the one nearest to the variable.
+        let kept = self.kept.iter().rev().filter(|(o, _)| *o == of.name).map(|(_, b)| b);
         let derived = self
             .derivatives
             .iter()
             .rev()
             .filter(|k| k.of.name == of.name)
             .map(|k| &k.by.name);
-        let via = derived
+        let via = kept
+            .chain(derived)
             .chain(direct.iter().filter(|_| direct.len() == 1))
             .find(|name| {
                 **name != by.name
@@ -179,7 +208,7 @@ pub(crate) fn instantiate(e: &Expr, from: &[&Index], to: &[&Index]) -> Option<Ex
 
 /// The nodes that a sum may have when it is written out. The limits of a derivation are looked at between its steps, so a
 /// single step must not run out of memory.
-const WRITTEN_OUT: u64 = 1_000_000;
+pub(super) const WRITTEN_OUT: u64 = 1_000_000;
 
 /// Every element of a finite range put in for the running index of a sum, added up. `None` where that gets too long.
 pub(crate) fn written_out(sum: &Expr, elements: u32, depth: u32) -> Option<Expr> {

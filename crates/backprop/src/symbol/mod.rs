@@ -11,20 +11,28 @@
 //! * [`exercise`] poses the exercise's questions and [`exercise::derivations`] answers them.
 
 mod algebra;
+mod arithmetic;
+mod brackets;
 mod evaluate;
 pub mod exercise;
 mod expr;
 mod index;
 mod knowledge;
+pub mod one_node;
 mod rational;
+mod recognise;
 mod render;
 mod rules;
+mod second_form;
 mod simplify;
 
+pub use arithmetic::Arithmetic;
 pub use evaluate::Values;
 pub use exercise::{Derivation, Factor};
 pub use expr::{Expr, Function};
 pub use index::{Index, Range, Symbol};
 pub use knowledge::Knowledge;
 pub use rational::Rational;
+pub use render::Written;
+pub(crate) use render::escape;
 pub use simplify::{Limits, Step, derive, differentiate, equivalent, expand, simplify};

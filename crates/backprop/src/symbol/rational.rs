@@ -148,6 +148,13 @@ impl PartialOrd for Rational {
     }
 }
 
+impl serde::Serialize for Rational {
+    /// As text, such as `"-1/2"`.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for Rational {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.denominator {

@@ -80,6 +80,21 @@ pub(crate) const DIFFERENTIATION: &[Rule] = &[
         sentence: "(tanh u)′ = (1 − tanh² u) u′.",
         apply: tanh,
     },
+    Rule {
+        name: "derivative of σ",
+        sentence: "σ(u)′ = σ(u) (1 − σ(u)) u′.",
+        apply: sigmoid,
+    },
+    Rule {
+        name: "derivative of relu",
+        sentence: "relu(u)′ = [relu(u) > 0] u′: the slope is 1 where the neuron is active, else 0 (0 is taken at the kink as well).",
+        apply: relu,
+    },
+    Rule {
+        name: "derivative of a step",
+        sentence: "Left and right of its jump a step is flat: its derivative is 0.",
+        apply: step,
+    },
 ];
 
 fn derivative(e: &Expr) -> Option<(&Expr, &Symbol)> {
@@ -204,4 +219,16 @@ fn exp(e: &Expr, _: &Knowledge, _: u32) -> Option<Expr> {
 
 fn tanh(e: &Expr, _: &Knowledge, _: u32) -> Option<Expr> {
     function(e, Function::Tanh)
+}
+
+fn sigmoid(e: &Expr, _: &Knowledge, _: u32) -> Option<Expr> {
+    function(e, Function::Sigmoid)
+}
+
+fn relu(e: &Expr, _: &Knowledge, _: u32) -> Option<Expr> {
+    function(e, Function::Relu)
+}
+
+fn step(e: &Expr, _: &Knowledge, _: u32) -> Option<Expr> {
+    function(e, Function::Step)
 }
