@@ -67,6 +67,19 @@ fn page_faults(html: &str) -> Vec<String> {
             &format!("a request to another place: {attribute}"),
         );
     }
+    // Scripts run only by their hashes, one for each.
+    let scripts = html.matches("<script>").count();
+    let policy = html.split("http-equiv=\"Content-Security-Policy\" content=\"").nth(1);
+    let policy = policy.and_then(|rest| rest.split('"').next()).unwrap_or_default();
+    let allowed = policy.split("script-src ").nth(1).unwrap_or_default();
+    need(
+        html.matches("<script").count() == scripts,
+        "a script that is loaded, or has attributes",
+    );
+    need(
+        allowed.matches("sha256-").count() == scripts && !allowed.contains("unsafe"),
+        "the Content-Security-Policy does not list the scripts of the page, and them alone, by their hashes",
+    );
     let mut ids: Vec<&str> = html
         .split(" id=\"")
         .skip(1)
@@ -106,6 +119,16 @@ mod tests {
         assert_eq!(page_faults(&good), Vec::<String>::new());
         let remote = good.replace("<svg/>", "<svg/><img src=\"https://example.org/x.png\">");
         assert_eq!(page_faults(&remote).len(), 1);
+        let script = good.replace("<svg/>", "<svg/><script>run()</script>");
+        assert_eq!(page_faults(&script).len(), 1, "a script without its hash");
+        let policy =
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'sha256-x'\">";
+        assert_eq!(
+            page_faults(&script.replace("<html>", &format!("<html>{policy}"))),
+            Vec::<String>::new()
+        );
+        let attribute = good.replace("<svg/>", "<svg/><script defer>run()</script>");
+        assert_eq!(page_faults(&attribute).len(), 1);
         let twice = good.replace("exercise-2", "exercise-1");
         assert_eq!(page_faults(&twice).len(), 2);
     }

@@ -132,6 +132,11 @@ impl Answer {
         self.push(Block::figure(figure))
     }
 
+    /// Appends a figure that the reader can touch.
+    pub fn interactive(&mut self, interactive: Interactive) -> &mut Self {
+        self.push(Block::Interactive { interactive })
+    }
+
     /// Appends text that keeps its spaces and lines, such as a program's output.
     pub fn code(&mut self, text: impl Into<String>) -> &mut Self {
         self.push(Block::code(text))
@@ -241,6 +246,11 @@ pub enum Block {
     Figure {
         /// The figure.
         figure: Figure,
+    },
+    /// A figure that the reader can touch.
+    Interactive {
+        /// The figure.
+        interactive: Interactive,
     },
     /// Preformatted text.
     Code {
@@ -385,4 +395,20 @@ pub struct Figure {
     pub caption: String,
     /// The same in characters, if that makes sense.
     pub terminal: Option<String>,
+}
+
+/// A figure that the reader can touch: markup that is complete by itself, and a script that lets it move.
+///
+/// The page holds each style and each script once, however many figures share it, and its Content-Security-Policy allows
+/// exactly these scripts by their hashes, and none where there is no such figure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Interactive {
+    /// HTML that is put into the page as it is, so it must be trusted; without ids, for they could stand twice.
+    pub markup: String,
+    /// CSS for the markup.
+    pub style: String,
+    /// JavaScript that finds its figures by a class.
+    pub script: String,
+    /// What to see and to do.
+    pub caption: String,
 }

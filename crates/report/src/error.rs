@@ -18,6 +18,16 @@ pub enum Error {
         /// What the converter said.
         reason: String,
     },
+    /// A script or style that would end its element early.
+    #[error(
+        "an interactive figure's {what} contains `{found}`, which ends it on a page; write it otherwise, such as `<\\/script`"
+    )]
+    Embedded {
+        /// `script` or `style`.
+        what: &'static str,
+        /// What was found.
+        found: &'static str,
+    },
     /// A file that could not be written; nothing is left under its name that was not there before.
     #[error("cannot write {}: {source}; {advice}", path.display())]
     Write {

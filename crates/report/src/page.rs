@@ -3,17 +3,18 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::inline::{Span, parse, plain};
-use crate::{Align, Answer, Block, Figure, Result, Table, format, latex};
+use crate::interactive::Embedded;
+use crate::{Align, Answer, Block, Figure, Interactive, Result, Table, format, latex};
 
 const STYLE: &str = include_str!("page.css");
-/// Nothing is loaded and nothing runs: styles are in the page, pictures are `data:` addresses, there is no script.
+/// Nothing is loaded: styles are in the page, pictures are `data:` addresses; only the scripts of interactive figures run.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
 /// One self-contained HTML page of answers: a table of all at the top, then a section for each.
 ///
 /// Formulas are MathML, figures SVG; light or dark as the reader's system, printable, readable on a telephone. The page
-/// holds no script and makes no request (its Content-Security-Policy forbids both).
+/// makes no request and runs no script but those of its [`Interactive`] figures (its Content-Security-Policy forbids others).
 ///
 /// ```
 /// use report::{Answer, Page};
@@ -60,17 +61,23 @@ impl Page {
             .zip(&anchors)
             .map(|(answer, anchor)| section(answer, anchor));
         let sections = sections.collect::<Result<Vec<_>>>()?;
+        let embedded = Embedded::of(&self.answers)?;
+        let policy = match embedded.sources() {
+            sources if sources.is_empty() => POLICY.to_owned(),
+            sources => format!("{POLICY}; script-src {sources}"),
+        };
         let markup = html! {
             (DOCTYPE)
             html lang="en" {
                 head {
                     meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(POLICY);
+                    meta http-equiv="Content-Security-Policy" content=(policy);
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     title { (plain(&self.title)) }
                     link rel="icon" href="data:,";
                     style { (PreEscaped(STYLE)) }
+                    @for style in &embedded.styles { style { (PreEscaped(style)) } }
                 }
                 body {
                     a class="skip" href="#answers" { "Skip to the answers" }
@@ -89,6 +96,7 @@ impl Page {
                         (self.overview(&anchors)?)
                         @for section in &sections { (section) }
                     }
+                    @for script in &embedded.scripts { script { (PreEscaped(script)) } }
                 }
             }
         };
@@ -227,6 +235,7 @@ impl Writer<'_> {
             Block::Code { text } => html! { pre tabindex="0" { code { (text) } } },
             Block::Table { table } => self.table(table)?,
             Block::Figure { figure } => self.figure(figure)?,
+            Block::Interactive { interactive } => self.interactive(interactive)?,
             Block::Note { kind, text } => {
                 let class = kind.label().to_lowercase();
                 html! { div class={ "note " (class) } { p { strong { (kind.label()) ". " } (self.inline(text)?) } } }
@@ -243,6 +252,15 @@ impl Writer<'_> {
             figure {
                 div class="scroll drawing" tabindex="0" role="region" aria-label="Figure" { (PreEscaped(&figure.svg)) }
                 figcaption { (self.inline(&figure.caption)?) }
+            }
+        })
+    }
+
+    fn interactive(&self, interactive: &Interactive) -> Result<Markup> {
+        Ok(html! {
+            figure class="interactive" {
+                (PreEscaped(&interactive.markup))
+                figcaption { (self.inline(&interactive.caption)?) }
             }
         })
     }

@@ -164,6 +164,10 @@ impl Writer {
                     self.lines(&format!("{} (figure in the report)", plain(&figure.caption)), 0, DIM);
                 }
             }
+            Block::Interactive { interactive } => {
+                let caption = plain(&interactive.caption);
+                self.lines(&format!("{caption} (to be moved in the report)"), 0, DIM);
+            }
             Block::Note { kind, text } => {
                 let style = match kind {
                     NoteKind::Note => BOLD,

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use report::plot::LineChart;
-use report::{Align, Answer, Block, Error, Page, Table, inline, latex, wrap};
+use report::{Align, Answer, Block, Error, Interactive, Page, Table, inline, latex, wrap};
 
 fn full() -> Answer {
     let mut chart = LineChart::new("Loss <&>");
@@ -164,6 +164,54 @@ fn parse_html(html: &str) -> roxmltree::Document<'_> {
         }
     }
     roxmltree::Document::parse(Box::leak(text.into_boxed_str())).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn touchable(script: &str) -> Interactive {
+    Interactive {
+        markup: "<p class=\"live\">0</p>".into(),
+        style: ".live { color: red; }".into(),
+        script: script.into(),
+        caption: "Move $x$.".into(),
+    }
+}
+
+#[test]
+fn only_the_scripts_of_interactive_figures_may_run() {
+    let mut answer = Answer::new(6, "t");
+    answer.interactive(touchable("let a = 1 < 2 && 3 > 2;")).details(
+        "more",
+        [Block::Interactive {
+            interactive: touchable("let a = 1 < 2 && 3 > 2;"),
+        }],
+    );
+    let mut page = Page::new("t", "");
+    let html = page.answer(&answer).answer(&answer).to_html().expect("a page");
+    // The script as it was written, once; so is the style; the figure itself is there four times.
+    assert_eq!(html.matches("<script>let a = 1 < 2 && 3 > 2;</script>").count(), 1);
+    assert_eq!(html.matches(".live { color: red; }").count(), 1);
+    assert_eq!(html.matches("<p class=\"live\">").count(), 4);
+    // openssl dgst -sha256 -binary | base64
+    assert!(
+        html.contains("script-src 'sha256-2KrQeszhIFwrTnT8fJzCI9y4MWrFu/QYZmecgAwiFkk='"),
+        "{}",
+        &html[..600]
+    );
+    assert!(!html.contains("script-src 'unsafe-inline'"));
+    assert!(
+        answer
+            .to_terminal(60, false)
+            .contains("Move x. (to be moved in the report)")
+    );
+    let json = serde_json::to_string(&answer).expect("serialises");
+    assert_eq!(serde_json::from_str::<Answer>(&json).expect("reads"), answer);
+
+    let mut other = Answer::new(6, "t");
+    other.interactive(touchable("'</ScRiPt>'"));
+    let error = Page::new("t", "")
+        .answer(&other)
+        .to_html()
+        .expect_err("it would end early");
+    assert!(error.to_string().contains("</script"), "{error}");
 }
 
 #[test]
