@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::brackets::{cancel, common_factor, distribute, open_brackets, reaches_delta, split};
 use super::expr::{Expr, Function, Node};
 use super::index::{Index, Kind};
+use super::kinds::Kinds;
 use super::knowledge::{Knowledge, written_out};
 use super::rational::Rational;
 use super::recognise::recognise;
@@ -49,6 +50,8 @@ pub(crate) const EXPANSION: &[Rule] = &[
 const WRITE_OUT: Rule = Rule {
     name: "write the sum out",
     sentence: "The range has few elements: the sum is written term by term.",
+    on: Some(Kinds::SUM.and(Kinds::SIZE)),
+    with: Kinds::NONE,
     apply: |e, known, depth| match e.node() {
         Node::Sum { index, .. } => written_out(e, *known.sizes.get(&index.range)?, depth),
         Node::Size(range) => Some(Expr::integer((*known.sizes.get(range)?).into())),
@@ -59,24 +62,32 @@ const WRITE_OUT: Rule = Rule {
 const CONTRACT: Rule = Rule {
     name: "δ picks one term",
     sentence: "Of a sum over an index that δ ties to another index, only the term where both agree is left.",
+    on: Some(Kinds::SUM),
+    with: Kinds::DELTA,
     apply: contract,
 };
 
 const POWERS: Rule = Rule {
     name: "combine powers",
     sentence: "Equal factors are gathered in one power; a factor cancels against its inverse (a probability of softmax is never 0).",
+    on: Some(Kinds::PRODUCT),
+    with: Kinds::NONE,
     apply: powers,
 };
 
 const LIKE_TERMS: Rule = Rule {
     name: "like terms",
     sentence: "Terms that differ only in their number are added.",
+    on: Some(Kinds::ADD),
+    with: Kinds::NONE,
     apply: |e, _, _| like_terms(e),
 };
 
 const LOG_OF_EXP: Rule = Rule {
     name: "log undoes exp",
     sentence: "log(exp u) = u.",
+    on: Some(Kinds::FUNCTION),
+    with: Kinds::NONE,
     apply: |e, _, _| match e.node() {
         Node::Function(Function::Log, inner) => match inner.node() {
             Node::Function(Function::Exp, u) => Some(u.clone()),
@@ -89,7 +100,13 @@ const LOG_OF_EXP: Rule = Rule {
 const FREE_DELTA: Rule = Rule {
     name: "multiply out to free δ",
     sentence: "The bracket that contains δ is multiplied out, so that δ can act on the sum.",
+    on: Some(Kinds::SUM),
+    with: Kinds::DELTA.and(Kinds::ADD),
     apply: |e, _, depth| {
+        let (index, body) = e.closed()?;
+        if !reaches_delta(body, index) {
+            return None;
+        }
         in_sum(e, depth, |index, body| {
             distribute(body, |term| reaches_delta(term, index))
         })
@@ -99,30 +116,40 @@ const FREE_DELTA: Rule = Rule {
 const SPLIT_AT_DELTA: Rule = Rule {
     name: "split the sum",
     sentence: "A sum of several terms is the sum of the single sums.",
+    on: Some(Kinds::SUM),
+    with: Kinds::DELTA.and(Kinds::ADD),
     apply: |e, _, depth| split(e, depth, true),
 };
 
 const EQUAL_INDICES: Rule = Rule {
     name: "equal indices under δ",
     sentence: "Where δ is not 0 its two indices are equal, so one may be written for the other beside it.",
+    on: Some(Kinds::PRODUCT),
+    with: Kinds::DELTA,
     apply: equal_indices,
 };
 
 const RECOGNISE: Rule = Rule {
     name: "put the name back",
     sentence: "The right-hand side of a definition appears; its short name is put back.",
+    on: Some(Kinds::PRODUCT.and(Kinds::FUNCTION).and(Kinds::SUM).and(Kinds::POWER)),
+    with: Kinds::NONE,
     apply: recognise,
 };
 
 const OUT_OF_SUM: Rule = Rule {
     name: "out of the sum",
     sentence: "Factors without the running index are the same in every term and stand before the sum.",
+    on: Some(Kinds::SUM),
+    with: Kinds::NONE,
     apply: out_of_sum,
 };
 
 const CONDITION: Rule = Rule {
     name: "side condition",
     sentence: "The condition that was assumed is used.",
+    on: None,
+    with: Kinds::NONE,
     apply: |e, known, _| {
         known
             .conditions
@@ -135,40 +162,53 @@ const CONDITION: Rule = Rule {
 const SWAP_SUMS: Rule = Rule {
     name: "order of summation",
     sentence: "Finite sums may be exchanged.",
+    on: Some(Kinds::SUM),
+    with: Kinds::NONE,
     apply: swap_sums,
 };
 
 const CANCEL: Rule = Rule {
     name: "multiply out to cancel",
     sentence: "The bracket holds a denominator that is a factor beside it; multiplied out, the two cancel.",
+    on: Some(Kinds::PRODUCT),
+    with: Kinds::POWER.and(Kinds::ADD),
     apply: |e, _, _| cancel(e),
 };
 
 const OPEN_BRACKETS: Rule = Rule {
     name: "open the brackets",
     sentence: "The brackets are multiplied out, because terms then cancel and less is left than before.",
+    on: Some(Kinds::ADD),
+    with: Kinds::PRODUCT,
     apply: |e, _, _| open_brackets(e),
 };
 
 const JOIN_SUMS: Rule = Rule {
     name: "join sums",
     sentence: "Two sums over the same range with a common factor are one sum.",
+    on: Some(Kinds::ADD),
+    with: Kinds::SUM,
     apply: join_sums,
 };
 
 const COMMON_FACTOR: Rule = Rule {
     name: "common factor",
     sentence: "What all terms share is taken out of the bracket.",
+    on: Some(Kinds::ADD),
+    with: Kinds::NONE,
     apply: |e, _, _| common_factor(e),
 };
 
 const MULTIPLY_OUT: Rule = Rule {
     name: "multiply out",
     sentence: "Every bracket is multiplied out.",
+    on: Some(Kinds::PRODUCT.and(Kinds::POWER)),
+    with: Kinds::ADD,
     apply: |e, _, _| distribute(e, |_| true),
 };
 
 const SPLIT: Rule = Rule {
+    with: Kinds::ADD,
     apply: |e, _, depth| split(e, depth, false),
     ..SPLIT_AT_DELTA
 };
@@ -180,6 +220,11 @@ fn in_sum(e: &Expr, depth: u32, change: impl FnOnce(&Index, &Expr) -> Option<Exp
 }
 
 fn contract(e: &Expr, _: &Knowledge, depth: u32) -> Option<Expr> {
+    let (index, body) = e.closed()?;
+    let with_index = |factor: &Expr| matches!(factor.node(), Node::Delta(a, b) if a == index || b == index);
+    if !body.factors().iter().any(with_index) {
+        return None;
+    }
     let (index, body) = e.open(depth)?;
     let factors = body.factors();
     let (place, other) = factors
@@ -279,6 +324,10 @@ fn equal_indices(e: &Expr, _: &Knowledge, _: u32) -> Option<Expr> {
 }
 
 fn out_of_sum(e: &Expr, _: &Knowledge, depth: u32) -> Option<Expr> {
+    let (index, body) = e.closed()?;
+    if body.factors().iter().all(|factor| factor.mentions(index)) {
+        return None;
+    }
     let (index, body) = e.open(depth)?;
     let (inside, mut outside): (Vec<Expr>, Vec<Expr>) = body
         .factors()
@@ -301,6 +350,7 @@ fn out_of_sum(e: &Expr, _: &Knowledge, depth: u32) -> Option<Expr> {
 
 /// Of directly nested sums, the order that is smallest in the order of expressions.
 fn swap_sums(e: &Expr, _: &Knowledge, depth: u32) -> Option<Expr> {
+    e.closed()?.1.closed()?;
     let (outer, body) = e.open(depth)?;
     let (inner, body) = body.open(depth + 1)?;
     let swapped = Expr::sum(&inner, Expr::sum(&outer, body));

@@ -97,10 +97,12 @@ pub(super) fn open_brackets(e: &Expr) -> Option<Expr> {
 
 /// The sum of several terms as several sums.
 pub(super) fn split(e: &Expr, depth: u32, only_at_delta: bool) -> Option<Expr> {
+    let (index, body) = e.closed()?;
+    if !matches!(body.node(), Node::Add(_)) || (only_at_delta && !reaches_delta(body, index)) {
+        return None;
+    }
     let (index, body) = e.open(depth)?;
-    let Node::Add(terms) = body.node() else { return None };
-    (!only_at_delta || reaches_delta(&body, &index))
-        .then(|| Expr::add(terms.iter().map(|term| Expr::sum(&index, term.clone()))))
+    Some(Expr::add(body.terms().iter().map(|term| Expr::sum(&index, term.clone()))))
 }
 
 /// What all terms share, taken out of the bracket.

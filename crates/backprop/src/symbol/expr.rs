@@ -6,6 +6,7 @@ use std::ops;
 use std::sync::Arc;
 
 use super::index::{Index, Kind, Range, Symbol};
+use super::kinds::Kinds;
 use super::rational::Rational;
 use crate::Result;
 
@@ -98,7 +99,16 @@ impl Function {
 /// assert_eq!((y("i") + Expr::integer(2) * y("j")).to_string(), "yᵢ + 2 yⱼ");
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Expr(Arc<Node>);
+pub struct Expr(Arc<Tree>);
+
+/// A node with what is asked of its tree so often that it is found out once.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Tree {
+    // First, so that the order of expressions is that of their nodes.
+    node: Node,
+    kinds: Kinds,
+    height: u32,
+}
 
 impl fmt::Debug for Expr {
     /// As [`Display`](fmt::Display): a tree of nodes helps nobody.
@@ -121,6 +131,31 @@ pub(crate) enum Node {
     Derivative { of: Expr, by: Symbol },
 }
 
+impl Node {
+    fn kind(&self) -> Kinds {
+        match self {
+            Node::Number(_) | Node::Symbol(_) => Kinds::NONE,
+            Node::Size(_) => Kinds::SIZE,
+            Node::Delta(..) => Kinds::DELTA,
+            Node::Function(..) => Kinds::FUNCTION,
+            Node::Power(..) => Kinds::POWER,
+            Node::Add(_) => Kinds::ADD,
+            Node::Product(_) => Kinds::PRODUCT,
+            Node::Sum { .. } => Kinds::SUM,
+            Node::Derivative { .. } => Kinds::DERIVATIVE,
+        }
+    }
+
+    fn for_each_child(&self, visit: &mut dyn FnMut(&Expr)) {
+        match self {
+            Node::Number(_) | Node::Size(_) | Node::Symbol(_) | Node::Delta(..) => {}
+            Node::Function(_, child) | Node::Power(child, _) => visit(child),
+            Node::Sum { body: child, .. } | Node::Derivative { of: child, .. } => visit(child),
+            Node::Add(children) | Node::Product(children) => children.iter().for_each(visit),
+        }
+    }
+}
+
 impl From<Symbol> for Expr {
     fn from(symbol: Symbol) -> Self {
         Expr::new(Node::Symbol(symbol))
@@ -135,11 +170,36 @@ impl From<Rational> for Expr {
 
 impl Expr {
     fn new(node: Node) -> Self {
-        Expr(Arc::new(node))
+        let mut kinds = node.kind();
+        let mut height = 0;
+        node.for_each_child(&mut |child| {
+            kinds = kinds.and(child.0.kinds);
+            height = height.max(child.0.height);
+        });
+        height += u32::from(matches!(node, Node::Sum { .. }));
+        Expr(Arc::new(Tree { node, kinds, height }))
     }
 
     pub(crate) fn node(&self) -> &Node {
-        &self.0
+        &self.0.node
+    }
+
+    /// Where in memory the tree is: the same for clones, and for no other expression while this one lives.
+    pub(crate) fn place(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
+    }
+
+    /// For a sum: its running index and its body as they are stored. For looking only; what is changed has to be opened.
+    pub(crate) fn closed(&self) -> Option<(&Index, &Expr)> {
+        match self.node() {
+            Node::Sum { index, body } => Some((index, body)),
+            _ => None,
+        }
+    }
+
+    /// The kinds of nodes in the tree.
+    pub(crate) fn kinds(&self) -> Kinds {
+        self.0.kinds
     }
 
     /// A whole number.
@@ -332,15 +392,37 @@ impl Expr {
 
     /// The expression with a free index replaced by another.
     pub fn with_index(&self, from: &Index, to: &Index) -> Expr {
-        if !self.mentions(from) {
-            return self.clone();
-        }
-        let mut change = |i: &Index| if i == from { to.clone() } else { i.clone() };
+        self.replaced(from, to).unwrap_or_else(|| self.clone())
+    }
+
+    /// The same; `None` where the index does not occur.
+    fn replaced(&self, from: &Index, to: &Index) -> Option<Expr> {
+        let change = |i: &Index| if i == from { to.clone() } else { i.clone() };
         match self.node() {
-            Node::Symbol(symbol) => symbol.map_indices(&mut change).into(),
-            Node::Delta(i, j) => Expr::delta(&change(i), &change(j)),
-            Node::Derivative { of, by } => Expr::derivative(of.with_index(from, to), &by.map_indices(&mut change)),
-            _ => self.map_children(&mut |child| child.with_index(from, to)),
+            Node::Number(_) | Node::Size(_) => None,
+            Node::Symbol(symbol) => symbol
+                .indices
+                .contains(from)
+                .then(|| symbol.map_indices(&mut { change }).into()),
+            Node::Delta(i, j) => (i == from || j == from).then(|| Expr::delta(&change(i), &change(j))),
+            Node::Derivative { of, by } => {
+                let of_replaced = of.replaced(from, to);
+                let mentioned = of_replaced.is_some() || by.indices.contains(from);
+                let by = || by.map_indices(&mut { change });
+                mentioned.then(|| Expr::derivative(of_replaced.unwrap_or_else(|| of.clone()), &by()))
+            }
+            _ => {
+                let mut found = false;
+                let mut children = Vec::new();
+                self.for_each_child(&mut |child| {
+                    let replaced = child.replaced(from, to);
+                    found |= replaced.is_some();
+                    children.push(replaced);
+                });
+                let mut children = children.into_iter();
+                found
+                    .then(|| self.map_children(&mut |child| children.next().flatten().unwrap_or_else(|| child.clone())))
+            }
         }
     }
 
@@ -359,19 +441,12 @@ impl Expr {
     }
 
     pub(crate) fn for_each_child(&self, visit: &mut dyn FnMut(&Expr)) {
-        match self.node() {
-            Node::Number(_) | Node::Size(_) | Node::Symbol(_) | Node::Delta(..) => {}
-            Node::Function(_, child) | Node::Power(child, _) => visit(child),
-            Node::Sum { body: child, .. } | Node::Derivative { of: child, .. } => visit(child),
-            Node::Add(children) | Node::Product(children) => children.iter().for_each(visit),
-        }
+        self.node().for_each_child(visit);
     }
 
     /// How deep sums are nested: 0 for none.
     fn height(&self) -> u32 {
-        let mut height = 0;
-        self.for_each_child(&mut |child| height = height.max(child.height()));
-        height + u32::from(matches!(self.node(), Node::Sum { .. }))
+        self.0.height
     }
 
     /// For a sum: its running index, opened at this depth, and the body that speaks of it.

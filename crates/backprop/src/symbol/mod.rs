@@ -17,6 +17,7 @@ mod evaluate;
 pub mod exercise;
 mod expr;
 mod index;
+mod kinds;
 mod knowledge;
 pub mod one_node;
 mod rational;

@@ -82,11 +82,8 @@ pub struct Computed {
 /// The line of [`compute`] that gives a name its value.
 fn code(name: &str) -> &'static str {
     let start = format!("let {name} = ");
-    let lines = include_str!("one_node.rs").lines().map(str::trim);
-    lines
-        .into_iter()
-        .find(|line| line.starts_with(&start))
-        .unwrap_or_default()
+    let mut lines = include_str!("one_node.rs").lines().map(str::trim);
+    lines.find(|line| line.starts_with(&start)).unwrap_or_default()
 }
 
 /// Derives the example and carries its numbers through: `a = ¼ log 3`, `x = 2`, `b = 2/3`, `t = 1`.

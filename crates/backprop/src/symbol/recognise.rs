@@ -14,6 +14,9 @@ pub(super) fn recognise(e: &Expr, known: &Knowledge, _: u32) -> Option<Expr> {
     ) {
         return None;
     }
+    if !known.definitions.iter().any(|d| may_contain(e, &d.body)) {
+        return None;
+    }
     let mut present = BTreeSet::new();
     e.indices(&mut present);
     present.retain(|index| !matches!(index.kind, Kind::Bound(_)));

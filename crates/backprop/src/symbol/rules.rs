@@ -5,94 +5,138 @@
 
 use super::expr::{Expr, Function, Node};
 use super::index::Symbol;
+use super::kinds::Kinds;
 use super::knowledge::Knowledge;
 
 /// A law of calculus or algebra that rewrites one node of an expression into an equal one.
 pub(crate) struct Rule {
     pub(crate) name: &'static str,
     pub(crate) sentence: &'static str,
+    /// The kinds of nodes that it rewrites; `None` for every node.
+    pub(crate) on: Option<Kinds>,
+    /// The kinds that must be in such a node's tree.
+    pub(crate) with: Kinds,
     pub(crate) apply: fn(&Expr, &Knowledge, u32) -> Option<Expr>,
+}
+
+impl Rule {
+    /// Whether it may fit somewhere in an expression.
+    pub(crate) fn may_fit(&self, e: &Expr) -> bool {
+        self.on.is_none_or(|on| e.kinds().has_any(on)) && e.kinds().has_all(self.with)
+    }
 }
 
 pub(crate) const DIFFERENTIATION: &[Rule] = &[
     Rule {
         name: "derivative of a constant",
         sentence: "What does not contain the variable does not change with it: its derivative is 0.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: constant,
     },
     Rule {
         name: "Kronecker's δ",
         sentence: "The components are independent variables: the derivative of one by another is Kronecker's δ, 1 where the indices agree and 0 elsewhere.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: component,
     },
     Rule {
         name: "use what was derived",
         sentence: "This derivative is known from an earlier part; its result is put in.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: known,
     },
     Rule {
         name: "chain rule",
         sentence: "Everything that flows from the variable to the result passes through the quantity in between: multiply the two derivatives and add over all its components.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: chain,
     },
     Rule {
         name: "insert the definition",
         sentence: "Replace the quantity by its definition.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: definition,
     },
     Rule {
         name: "sum rule",
         sentence: "The derivative of a sum is the sum of the derivatives.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: sum_of_terms,
     },
     Rule {
         name: "sum rule under Σ",
         sentence: "A sum over an index is differentiated term by term.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: sum_over_index,
     },
     Rule {
         name: "constant factor",
         sentence: "Factors that do not contain the variable stay in front of the derivative.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: constant_factor,
     },
     Rule {
         name: "product rule",
         sentence: "(u w)′ = u′ w + u w′.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: product,
     },
     Rule {
         name: "power rule",
         sentence: "(uⁿ)′ = n uⁿ⁻¹ u′; n = −1 is the rule for a denominator.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: power,
     },
     Rule {
         name: "derivative of log",
         sentence: "(log u)′ = u′ / u.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: log,
     },
     Rule {
         name: "derivative of exp",
         sentence: "(exp u)′ = exp(u) u′.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: exp,
     },
     Rule {
         name: "derivative of tanh",
         sentence: "(tanh u)′ = (1 − tanh² u) u′.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: tanh,
     },
     Rule {
         name: "derivative of σ",
         sentence: "σ(u)′ = σ(u) (1 − σ(u)) u′.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: sigmoid,
     },
     Rule {
         name: "derivative of relu",
         sentence: "relu(u)′ = [relu(u) > 0] u′: the slope is 1 where the neuron is active, else 0 (0 is taken at the kink as well).",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: relu,
     },
     Rule {
         name: "derivative of a step",
         sentence: "Left and right of its jump a step is flat: its derivative is 0.",
+        on: Some(Kinds::DERIVATIVE),
+        with: Kinds::NONE,
         apply: step,
     },
 ];

@@ -8,9 +8,11 @@
 //! takes fewer steps than it has nodes (`tests/symbols.rs` tries random ones of 1,000 nodes). What the argument does not bound is the
 //! size in between: products of many brackets grow exponentially when they are multiplied out. That is what [`Limits`] are for.
 
+use std::collections::BTreeMap;
+
 use super::algebra::{EXPANSION, SIMPLIFICATION};
 use super::expr::{Expr, Node};
-use super::index::Symbol;
+use super::index::{Index, Symbol};
 use super::knowledge::Knowledge;
 use super::rules::{DIFFERENTIATION, Rule};
 use crate::{Error, Result};
@@ -159,8 +161,13 @@ fn run(start: &Expr, known: &Knowledge, rules: &[&[Rule]], limits: Limits) -> Re
     let mut steps: Vec<Step> = Vec::new();
     'again: loop {
         within(&current, limits)?;
+        let mut opened = Opened::new();
         for rule in rules.iter().copied().flatten() {
-            if let Some(after) = rewrite(&current, rule, known, 0) {
+            // The rule that looks at every node is the one that uses the side conditions.
+            if rule.on.is_none() && known.conditions.is_empty() {
+                continue;
+            }
+            if let Some(after) = rewrite(&current, rule, known, 0, &mut opened) {
                 if steps.len() == limits.steps {
                     return Err(Error::StepLimit {
                         limit: limits.steps,
@@ -198,21 +205,33 @@ fn within(e: &Expr, limits: Limits) -> Result<()> {
     Ok(())
 }
 
+/// The sums of one line of a derivation with their running indices opened, by place in memory and depth: every rule that is
+/// tried on the line looks into the same sums.
+type Opened = BTreeMap<(usize, u32), (Index, Expr)>;
+
 /// Applies a rule to every node, children first; `None` where it fits nowhere. What stands under a derivative is left for
 /// the rules of derivatives.
-fn rewrite(e: &Expr, rule: &Rule, known: &Knowledge, depth: u32) -> Option<Expr> {
+fn rewrite(e: &Expr, rule: &Rule, known: &Knowledge, depth: u32, opened: &mut Opened) -> Option<Expr> {
+    if !rule.may_fit(e) {
+        return None;
+    }
     let inside = match e.node() {
         Node::Derivative { of, by } if known.is_kept(of, by) => return None,
         Node::Derivative { .. } => None,
-        Node::Sum { .. } => e.open(depth).and_then(|(index, body)| {
-            let body = rewrite(&body, rule, known, depth + 1)?;
-            Some(Expr::sum(&index, body))
-        }),
+        Node::Sum { .. } => {
+            let key = (e.place(), depth);
+            let found = opened.get(&key).cloned().or_else(|| e.open(depth));
+            found.and_then(|(index, body)| {
+                opened.entry(key).or_insert_with(|| (index.clone(), body.clone()));
+                let body = rewrite(&body, rule, known, depth + 1, opened)?;
+                Some(Expr::sum(&index, body))
+            })
+        }
         _ => {
             let mut changed = false;
             let mut children = Vec::new();
             e.for_each_child(&mut |child| {
-                let after = rewrite(child, rule, known, depth);
+                let after = rewrite(child, rule, known, depth, opened);
                 changed |= after.is_some();
                 children.push(after);
             });
