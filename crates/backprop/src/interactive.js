@@ -36,21 +36,24 @@
 
   const bracketed = (number) => (number < 0 ? `(${short(number)})` : short(number));
 
-  /** The formula of a step with the numbers of its first entry. */
+  const small = (n) => [...String(n + 1)].map((digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]).join("");
+
+  /** The formula of a step with the numbers of one entry: that of the class that the target wants most, else the first. */
   function inNumbers(step, { values: { x, A, v, B, p, y }, gradients, sumY, slope }) {
+    const c = y.indexOf(Math.max(...y));
     switch (step) {
       case "p":
-        return y[0] === 0 ? "y₁ = 0: 0" : `−${short(y[0])} / (2 · ${short(p[0])}) = ${short(gradients.p[0])}`;
+        return `∂L/∂p${small(c)} = −${short(y[c])} / (2 · ${short(p[c])}) = ${short(gradients.p[c])}`;
       case "z":
-        return `(${short(p[0])} · ${short(sumY)} − ${short(y[0])}) / 2 = ${short(gradients.z[0])}`;
+        return `∂L/∂z${small(c)} = (${short(p[c])} · ${short(sumY)} − ${short(y[c])}) / 2 = ${short(gradients.z[c])}`;
       case "B":
-        return `${bracketed(gradients.z[0])} · ${bracketed(v[0])} = ${short(gradients.B[0][0])}`;
+        return `∂L/∂B${small(c)}₁ = ${bracketed(gradients.z[c])} · ${bracketed(v[0])} = ${short(gradients.B[c][0])}`;
       case "v":
-        return `${gradients.z.map((dz, k) => `${bracketed(dz)} · ${bracketed(B[k][0])}`).join(" + ")} = ${short(gradients.v[0])}`;
+        return `∂L/∂v₁ = ${gradients.z.map((dz, k) => `${bracketed(dz)} · ${bracketed(B[k][0])}`).join(" + ")} = ${short(gradients.v[0])}`;
       case "A":
-        return `${bracketed(gradients.v[0])} · ${short(slope[0])} · ${bracketed(x[0])} = ${short(gradients.A[0][0])}`;
+        return `∂L/∂A₁₁ = ${bracketed(gradients.v[0])} · ${short(slope[0])} · ${bracketed(x[0])} = ${short(gradients.A[0][0])}`;
       default:
-        return `${gradients.v
+        return `∂L/∂x₁ = ${gradients.v
           .map((dv, i) => `${bracketed(dv)} · ${short(slope[i])} · ${bracketed(A[i][0])}`)
           .join(" + ")} = ${short(gradients.x[0])}`;
     }

@@ -1,7 +1,7 @@
 //! The network of exercise 6 under the reader's hands: a figure for a page, with plain JavaScript.
 //!
 //! Sliders move `x`, `A`, `B` and `y`; every value and every gradient follows, and buttons lead through the pass backwards one
-//! derivative at a time, each with its formula as it was derived, its line of code, and the numbers of its first entry. The
+//! derivative at a time, each with its formula as it was derived, its line of code, and the numbers of one entry. The
 //! figure is complete without the script, with the numbers that it was made from; then nothing moves.
 
 use std::fmt::Write as _;
@@ -117,7 +117,7 @@ fn steps() -> Result<[(&'static str, String, &'static str); 6]> {
     let PassBack { p, z, b, v, a, x } = pass_back()?;
     let line = |part: &Derivation| {
         format!(
-            "<math><mrow>{}<mo>=</mo>{}</mrow></math>",
+            "<math displaystyle=\"true\"><mrow>{}<mo>=</mo>{}</mrow></math>",
             part.start.mathml_fragment(),
             part.result.mathml_fragment()
         )
