@@ -79,6 +79,12 @@ pub(crate) enum Command {
         lab inspect digits.keras --mapping\n  \
         lab inspect digits.h5 --json")]
     Inspect(InspectArgs),
+    /// Check the gradients of a network by trying: every weight is moved a little, and the loss is computed again
+    #[command(after_help = "Examples:\n  \
+        lab gradcheck lenet5\n  \
+        lab gradcheck path/to/model.keras --entries 64\n  \
+        lab gradcheck path/to/model.json --batch-size 8 --json")]
+    Gradcheck(GradcheckArgs),
 }
 
 /// What to answer and on which data.
@@ -411,6 +417,28 @@ pub(crate) struct InspectArgs {
     /// The description of the network, for a file that holds weights alone: a built-in name or a Keras JSON configuration
     #[arg(long, value_name = "MODEL")]
     pub(crate) config: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to check.
+#[derive(Args)]
+pub(crate) struct GradcheckArgs {
+    /// A built-in name, a Keras JSON configuration, or a model file
+    pub(crate) model: String,
+    /// Entries of each weight that are tried, spread evenly over it
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = at_least_one)]
+    pub(crate) entries: usize,
+    /// Random samples that the loss is computed of
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
+    pub(crate) batch_size: usize,
+    /// cpu, cuda, cuda:N or metal
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+    /// The seed of samples, targets and dropout, and of the weights of a model that has none
+    #[arg(long, default_value_t = DEFAULT_SEED)]
+    pub(crate) seed: u64,
     /// As JSON
     #[arg(long)]
     pub(crate) json: bool,

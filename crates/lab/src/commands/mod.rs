@@ -3,6 +3,7 @@
 mod convert;
 mod data;
 mod evaluate;
+mod gradcheck;
 mod inspect;
 mod model;
 mod predict;
@@ -27,6 +28,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Sweep(args) => sweep::run(&args),
         Command::Convert(args) => convert::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Gradcheck(args) => gradcheck::run(&args),
         Command::Predict(args) => predict::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Evaluate(args) => evaluate::run(&args).map(|()| ExitCode::SUCCESS),
     }

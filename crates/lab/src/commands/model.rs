@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use candle_core::{DType, Device};
 use models::{Network, zoo};
-use nn_theory::{MAX_CONFIGURATION_BYTES, ModelSpec};
+use nn_theory::{DTypePolicy, MAX_CONFIGURATION_BYTES, ModelSpec};
 use persistence::Model;
 
 /// A model that was found.
@@ -25,6 +25,15 @@ impl Found {
             Some(model) => Ok(model.in_precision(persistence::Precision::F32).network(device)?),
             None => Ok(Network::new(self.spec, seed, device, DType::F32)?),
         }
+    }
+
+    /// The same in float64, in which all layers compute, whatever their policies say.
+    pub(crate) fn into_exact_network(self, seed: u64, device: &Device) -> Result<Network> {
+        let network = match self.saved {
+            Some(model) => model.in_precision(persistence::Precision::F64).network(device)?,
+            None => Network::new(self.spec, seed, device, DType::F64)?,
+        };
+        Ok(network.with_policy(DTypePolicy::uniform(nn_theory::DType::Float64))?)
     }
 }
 

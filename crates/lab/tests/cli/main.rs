@@ -3,6 +3,7 @@
 mod data;
 mod exercise;
 mod files;
+mod gradcheck;
 mod interrupt;
 mod program;
 mod summary;
