@@ -1,10 +1,14 @@
 //! Exercise 6: backpropagation with a simple example.
 
 mod checks;
+mod deeper;
 mod derivation;
+mod jacobians;
+mod one_node;
 mod pictures;
 mod sample;
 mod training;
+mod trying;
 
 use anyhow::Result;
 use backprop::symbol::exercise::derivations;
@@ -24,11 +28,15 @@ pub(super) fn answer(context: &Context, answer: &mut Answer) -> Result<()> {
         r"v = \tanh(A x), \qquad z = B v, \qquad p_i = \frac{e^{z_i}}{\sum_k e^{z_k}}, \qquad L = -\frac{1}{2} \sum_i y_i \log p_i",
         "v = tanh(A x)    z = B v    pᵢ = exp zᵢ / (Σₖ exp zₖ)    L = −½ Σᵢ yᵢ log pᵢ",
     );
+    one_node::show(answer)?;
     let derived = derivations()?;
-    derivation::show(answer, &derived)?;
     let example = sample::Example::draw(context.seed)?;
+    derivation::show(answer, &derived, &example)?;
     sample::show(answer, &example, &derived)?;
     let worst = checks::show(context, answer, &example, &derived)?;
+    deeper::show(context, answer)?;
+    trying::show(answer, &example)?;
+    jacobians::show(context, answer, &example)?;
     context.check_interrupt()?;
     let accuracy = training::show(context, answer)?;
     answer.headline(format!(

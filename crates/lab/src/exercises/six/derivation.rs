@@ -4,37 +4,58 @@ use anyhow::Result;
 use backprop::Matrix;
 use backprop::by_hand::Network;
 use backprop::symbol::exercise::{Derivation, Derivations, Letters};
-use backprop::symbol::{Expr, Step, Values};
-use report::format::{count, significant};
+use backprop::symbol::{Expr, Index, Step, Values};
+use report::format::{count, number, significant};
 use report::{Align, Answer, Block, Table};
 use serde_json::json;
+
+use super::sample::{DECIMALS, Example, numbers};
 
 /// Columns of a terminal that a line of a derivation may have, its rule included.
 const LINE: usize = 94;
 
-pub(super) fn show(answer: &mut Answer, derived: &Derivations) -> Result<()> {
+pub(super) fn show(answer: &mut Answer, derived: &Derivations, example: &Example) -> Result<()> {
     let steps: Vec<&Step> = derived.all().into_iter().flat_map(|part| &part.steps).collect();
     answer.heading("The derivations");
     answer.text(format!(
         "Nothing below was written down beforehand: the program knows the four definitions above and the rules of calculus \
          and algebra, and applies one rule after the other until none is left that simplifies. The {} lines have their \
-         rule beside them; what each rule says is listed at the end.",
+         rule beside them; what each rule says is listed at the end. Below each result stand the numbers of one sample, \
+         which the next part shows as a whole.",
         count(steps.len())
     ));
+    let board = Board::new(example)?;
+    let right = example.y.iter().position(|&y| y == 1.0).unwrap_or(0);
+    let letters = Letters::default();
+    let (i, k) = (letters.classes.index("i"), letters.classes.index("k"));
+    let (hidden, j) = (letters.hidden.index("i"), letters.hidden.index("j"));
+    let input = letters.inputs.index("j");
     chain(answer, &derived.a);
+    board.put_in(answer, &derived.a, &[(&i, right)])?;
     chain(answer, &derived.softmax);
+    board.put_in(answer, &derived.softmax, &[(&i, right), (&k, right)])?;
     chain(answer, &derived.b);
+    board.put_in(answer, &derived.b, &[(&i, right)])?;
     chain(answer, &derived.b_normalised);
     together(answer, derived)?;
     chain(answer, &derived.c);
+    board.put_in(answer, &derived.c, &[(&k, right), (&i, right), (&j, 0)])?;
     chain(answer, &derived.b_weights);
+    board.put_in(answer, &derived.b_weights, &[(&i, right), (&j, 0)])?;
     chain(answer, &derived.d);
-    factors(answer, &derived.d);
+    factors(answer, "The factors of the chain rule for (d)", &derived.d);
+    answer.text(
+        "Each layer passes one thing backwards, its *error*, and adds one factor of its own. Where a neuron is saturated \
+         ($v_i$ near $\\pm 1$) the slope $1 - v_i^2$ is almost 0 and its weights stop learning; where an input $x_j$ is 0, \
+         the weights that read it do not move at all.",
+    );
+    board.put_in(answer, &derived.d, &[(&hidden, 0), (&input, 0)])?;
     chain(answer, &derived.two_classes);
     answer.text(
         "So for two classes the loss is *half the binary cross-entropy* of the first class. (Softmax of two logits is the \
          logistic function of their difference: $p_1 = 1 / (1 + e^{z_2 - z_1})$.)",
     );
+    chain(answer, &derived.any_classes);
     rules(answer, &steps);
     let found = derived
         .all()
@@ -43,14 +64,14 @@ pub(super) fn show(answer: &mut Answer, derived: &Derivations) -> Result<()> {
     Ok(())
 }
 
-fn chain(answer: &mut Answer, part: &Derivation) {
+pub(super) fn chain(answer: &mut Answer, part: &Derivation) {
     answer.subheading(&part.title);
     answer.text(&part.question);
     answer.formula(part.to_latex(), lines(part));
 }
 
 /// The derivation for a terminal: a line a step, the rules in a column of their own (below the line where that is too long).
-fn lines(part: &Derivation) -> String {
+pub(super) fn lines(part: &Derivation) -> String {
     let wide = |text: &str| text.chars().count();
     let rule = part.steps.iter().map(|step| wide(step.rule) + 4).max().unwrap_or(0);
     let steps: Vec<(String, &str)> = part
@@ -77,13 +98,43 @@ fn lines(part: &Derivation) -> String {
     text
 }
 
+/// The sample whose numbers are put in.
+struct Board {
+    numbers: Values,
+}
+
+impl Board {
+    fn new(example: &Example) -> Result<Self> {
+        let forward = example.network.forward(&example.x)?;
+        Ok(Board {
+            numbers: numbers(example, &forward),
+        })
+    }
+
+    /// The result of a derivation for certain elements (counted from 0), its numbers, and what they give.
+    fn put_in(&self, answer: &mut Answer, part: &Derivation, elements: &[(&Index, usize)]) -> Result<()> {
+        let (mut values, mut start) = (self.numbers.clone(), part.start.clone());
+        for (index, element) in elements {
+            values = values.at(index, *element);
+            start = start.with_index(index, &index.range().element(u32::try_from(*element + 1)?));
+        }
+        let written = part.result.with_numbers(&values, DECIMALS)?;
+        let value = number(part.result.evaluate(&values)?, DECIMALS);
+        answer.formula(
+            format!("{} = {} = {}", start.to_latex(), written.latex, value.replace('−', "-")),
+            format!("{start} = {} = {value}", written.unicode),
+        );
+        Ok(())
+    }
+}
+
 /// Inline LaTeX for the page; in Unicode on the terminal.
 pub(super) fn math(expression: &Expr) -> String {
     format!("${}$", expression.to_latex())
 }
 
-fn factors(answer: &mut Answer, part: &Derivation) {
-    let mut table = Table::new("The factors of the chain rule for (d)");
+pub(super) fn factors(answer: &mut Answer, title: &str, part: &Derivation) {
+    let mut table = Table::new(title);
     table
         .header(["factor", "asked", "found", "what it says"])
         .align([Align::Left; 4]);
@@ -96,11 +147,6 @@ fn factors(answer: &mut Answer, part: &Derivation) {
         ]);
     }
     answer.table(table);
-    answer.text(
-        "Each layer passes one thing backwards, its *error*, and adds one factor of its own. Where a neuron is saturated \
-         ($v_i$ near $\\pm 1$) the slope $1 - v_i^2$ is almost 0 and its weights stop learning; where an input $x_j$ is 0, \
-         the weights that read it do not move at all.",
-    );
 }
 
 /// Softmax and logarithm belong together: the formulas taken literally, and the way the program computes.

@@ -4,11 +4,12 @@ use anyhow::Result;
 use backprop::Matrix;
 use backprop::by_hand::{Forward, Gradients, Network, gradient_by_probabilities};
 use backprop::graph_svg::graph_svg;
+use backprop::interactive::interactive;
 use backprop::symbol::Values;
 use backprop::symbol::exercise::{Derivations, Letters};
 use kernels::random::{Draws, Stream};
 use report::format::{number, scientific};
-use report::{Align, Answer, Figure, Table};
+use report::{Align, Answer, Figure, Interactive, Table};
 use serde_json::json;
 
 use super::derivation::math;
@@ -17,7 +18,7 @@ const INPUTS: usize = 3;
 const HIDDEN: usize = 2;
 const CLASSES: usize = 3;
 /// Decimals that are shown of computed numbers.
-const DECIMALS: usize = 4;
+pub(super) const DECIMALS: usize = 4;
 
 /// A network, an input and a target.
 pub(super) struct Example {
@@ -76,10 +77,28 @@ pub(super) fn show(answer: &mut Answer, example: &Example, derived: &Derivations
         terminal: None,
     });
     one_weight(answer, example, &forward, &back, derived)?;
+    touch(answer, example)?;
     answer.number(
         "sample",
         json!({"x": x, "y": y, "network": network, "forward": forward, "gradients": back}),
     );
+    Ok(())
+}
+
+/// The same sample under the reader's hands.
+fn touch(answer: &mut Answer, example: &Example) -> Result<()> {
+    let figure = interactive(&example.network, &example.x, &example.y)?;
+    answer.subheading("The same network to touch");
+    answer.interactive(Interactive {
+        markup: figure.markup,
+        style: figure.style.to_string(),
+        script: figure.script.to_string(),
+        caption: "Move a slider, and every value (blue) and every gradient (orange) follows; large gradients are bold. The buttons lead through the \
+                  pass backwards: each line is derived above, stands as a line in the program, and has the numbers of one entry beside it. \
+                  Things to try: a large $A$ saturates the hidden neurons, and $\\partial L / \\partial A$ vanishes; a target that does not add \
+                  up to 1 changes $\\partial L / \\partial z$; an input of 0 stops the weights that read it."
+            .to_string(),
+    });
     Ok(())
 }
 
