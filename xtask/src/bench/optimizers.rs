@@ -54,6 +54,9 @@ pub(crate) struct OptimizersArgs {
     /// This build of the example `step_speed` instead of a new one with `--release`
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
+    /// Keep the cases of optimizers.json that are not measured now, so that the whole table can be made in parts
+    #[arg(long)]
+    add: bool,
     /// Print only, write no file
     #[arg(long)]
     dry_run: bool,
@@ -108,15 +111,17 @@ pub(crate) fn run(args: &OptimizersArgs) -> Result<ExitCode> {
             }
         }
     }
-    let report = Report {
+    let folder = cargo::root().join("docs").join("benchmarks");
+    let mut report = Report {
         steps,
         missing,
-        rounds: args.rounds,
         threads,
     };
+    if args.add {
+        report.add_from(&folder)?;
+    }
     println!("{}", report.markdown());
     if !args.dry_run {
-        let folder = cargo::root().join("docs").join("benchmarks");
         report.write(&folder)?;
         println!("written: {}", folder.join("optimizers.md").display());
     }

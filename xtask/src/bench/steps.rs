@@ -1,11 +1,11 @@
 //! Medians and ratios of the steps of `bench optimizers`, as a page and as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::machine;
@@ -59,11 +59,58 @@ impl Step {
 pub(crate) struct Report {
     pub(crate) steps: Vec<Step>,
     pub(crate) missing: Vec<Missing>,
-    pub(crate) rounds: u16,
     pub(crate) threads: usize,
 }
 
 impl Report {
+    /// Adds the cases of the `optimizers.json` of a folder that were not measured now.
+    pub(crate) fn add_from(&mut self, folder: &Path) -> Result<()> {
+        let path = folder.join("optimizers.json");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        };
+        let record: Value = serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))?;
+        self.add(&record, &machine::describe())
+            .with_context(|| format!("{}: run without --add to begin a new table", path.display()))
+    }
+
+    fn add(&mut self, record: &Value, machine: &Value) -> Result<()> {
+        for (what, known, now) in [
+            ("machine", &record["machine"], machine),
+            ("number of threads", &record["threads"], &json!(self.threads)),
+        ] {
+            ensure!(known == now, "the {what} was {known} and is {now} now");
+        }
+        let measured = self.cases();
+        let mut kept = Vec::new();
+        for line in record["steps"].as_array().into_iter().flatten() {
+            let round = line["round"].as_u64().and_then(|round| u16::try_from(round).ok());
+            let others = line["processors_taken_by_others"].as_f64();
+            let step = round.and_then(|round| Step::new(line.clone(), round, others));
+            let step = step.context("a step lacks a field")?;
+            if !measured.contains(&step.case) {
+                kept.push(step);
+            }
+        }
+        self.steps.splice(0..0, kept);
+        // The order of a table that is made at once: by number of parameters, then of tensors.
+        self.steps.sort_by_key(|step| (step.case.1, step.case.2));
+        Ok(())
+    }
+
+    /// The fewest and the most rounds of a case.
+    fn rounds(&self) -> (usize, usize) {
+        let cases = self.cases().into_iter().map(|case| {
+            let steps = self.steps.iter().filter(|step| step.case == case);
+            steps.map(|step| step.round).collect::<BTreeSet<_>>().len()
+        });
+        cases.fold((usize::MAX, 0), |(fewest, most), rounds| {
+            (fewest.min(rounds), most.max(rounds))
+        })
+    }
+
     fn cases(&self) -> Vec<Case> {
         let mut cases: Vec<Case> = Vec::new();
         for step in &self.steps {
@@ -119,10 +166,15 @@ impl Report {
         let mut page = String::from("# One optimizer step next to other libraries\n\n");
         let machine = machine::describe();
         let others = self.steps.iter().filter_map(|step| step.others).fold(0.0, f64::max);
+        let rounds = match self.rounds() {
+            (fewest, most) if fewest < most => format!("{fewest} to {most} rounds"),
+            (_, 1) => "1 round".to_string(),
+            (_, most) => format!("{most} rounds"),
+        };
         let _ = writeln!(
             page,
             "Written by `cargo xtask bench optimizers`; every figure with its rounds is in `optimizers.json`. {}, {} processors, {} \
-             threads each, `f32`, gradients ready, {} round(s) in turns, each a process of its own (`crates/optimizers/examples/\
+             threads each, `f32`, gradients ready, {rounds} in turns, each a process of its own (`crates/optimizers/examples/\
              step_speed.rs`, `peers/optim_step.py`). GB/s count the bytes that an ideal single pass must move: weights and state read \
              and written once, gradients read once. *checked* is the default: NaN or infinity in any gradient is an error that leaves \
              all parameters untouched, so every gradient is read before the first weight is written; *unchecked* \
@@ -132,7 +184,6 @@ impl Report {
             machine["processor"].as_str().unwrap_or_default(),
             machine["processors"],
             self.threads,
-            self.rounds,
             100.0 * others,
         );
         page.push_str("| optimizer | parameters | tensors | checked GB/s | times | unchecked GB/s | times | fastest other | GB/s | others |\n");
@@ -188,7 +239,6 @@ impl Report {
         let record = json!({
             "machine": machine::describe(),
             "threads": self.threads,
-            "rounds": self.rounds,
             "steps": steps.collect::<Vec<_>>(),
             "not_installed": self.missing.iter().map(|(name, _)| name).collect::<Vec<_>>(),
         });
@@ -233,7 +283,6 @@ mod tests {
                 step(("torch", "fused"), 2, 4e-3),
             ],
             missing: vec![("keras-jax".to_string(), "not installed".to_string())],
-            rounds: 2,
             threads: 2,
         }
     }
@@ -261,6 +310,41 @@ mod tests {
         ] {
             assert!(page.contains(part), "{part} is not in\n{page}");
         }
+    }
+
+    #[test]
+    fn a_table_can_be_made_in_parts() {
+        let line = |optimizer: &str, params: f64, seconds: f64| {
+            json!({
+                "framework": "torch", "mode": "fused", "optimizer": optimizer, "params": params, "tensors": 100,
+                "seconds": seconds, "gb_per_s": 1.0, "round": 1, "processors_taken_by_others": 0.01,
+            })
+        };
+        let machine = json!({"processor": "one"});
+        // Adam at 1e6 was measured again and SGD was not.
+        let record = json!({
+            "machine": machine, "threads": 2, "steps": [line("adam", 1e6, 1.0), line("sgdm", 1e6, 2.0), line("adam", 1e5, 3.0)],
+        });
+        let mut report = report();
+        report.add(&record, &machine).unwrap();
+        let case = |name: &str, params| (name.to_string(), params, 100);
+        let expected = [case("adam", 100_000), case("sgdm", 1_000_000), case("adam", 1_000_000)];
+        assert_eq!(report.cases(), expected);
+        let fused = ("torch".to_string(), "fused".to_string());
+        let seconds: Vec<f64> = report
+            .of(&expected[2], &fused, |step| step.seconds)
+            .into_values()
+            .collect();
+        assert_eq!(seconds, [3e-3, 4e-3]);
+        assert_eq!(report.rounds(), (1, 2));
+        assert!(report.markdown().contains("1 to 2 rounds in turns"));
+        let error = report
+            .add(&record, &json!({"processor": "two"}))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("machine") && error.contains("two"), "{error}");
+        report.threads = 3;
+        assert!(report.add(&record, &machine).is_err());
     }
 
     #[test]
