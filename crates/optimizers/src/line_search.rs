@@ -24,8 +24,11 @@ const SHORTEST: f64 = 1e-9;
 /// The best point found along a direction whose largest entry is `largest`, from a first length; after `most` steps the search
 /// ends where it is. Also returns how often `measure` was called.
 ///
-/// As in PyTorch, of two points the one with the lower loss counts as the better one, whether it decreases enough or not; from a first
-/// length hundreds of times too long the search may therefore end at a point that only lowers the loss.
+/// The search follows PyTorch to the last comparison, so that it makes the same steps, also where that loses the bracket that the book keeps:
+/// of two points the one with the lower loss counts as the better one, whether it decreases enough or not. A point that lowers the loss by
+/// less than the first condition asks for then becomes the better end, and there need not be a point between the two ends that fulfils both
+/// conditions any more; and where `most` is reached on the way outward, the better of start and last point is the result, the last one not
+/// being checked. What comes out never raises the loss, but from a first length hundreds of times too long it may only lower it.
 pub(crate) fn strong_wolfe<E: From<Error>>(
     start: &Point,
     first: f64,
@@ -60,10 +63,11 @@ pub(crate) fn strong_wolfe<E: From<Error>>(
     };
     // Inward, until it is found.
     let order = |bracket: &[Point; 2]| {
-        if bracket[0].loss <= bracket[1].loss {
-            (0, 1)
-        } else {
+        // A loss that is no number is not below another one.
+        if bracket[1].loss < bracket[0].loss {
             (1, 0)
+        } else {
+            (0, 1)
         }
     };
     let (mut low, mut high) = order(&bracket);
@@ -138,6 +142,18 @@ mod tests {
             loss,
             gradient: vec![slope],
             slope,
+        }
+    }
+
+    /// `-ln(1 - x) - 3 x`, which is not defined from 1 on, is lowest at 2 / 3.
+    #[test]
+    fn a_loss_that_is_no_number_is_stepped_back_from() {
+        let f = |x: f64| (-(1.0 - x).ln() - 3.0 * x, 1.0 / (1.0 - x) - 3.0);
+        for (first, most) in [(10.0, 25), (1.5, 25), (10.0, 0), (10.0, 1)] {
+            let measure = |length| Ok::<_, Error>(point(f, length));
+            let (found, _) = strong_wolfe(&point(f, 0.0), first, 1.0, most, measure).unwrap();
+            assert!(found.loss <= 0.0 && found.length < 1.0, "{found:?}");
+            assert!(most < 25 || (found.length - 2.0 / 3.0).abs() < 0.5, "{found:?}");
         }
     }
 
