@@ -25,9 +25,9 @@ use crate::schedules::Schedule;
 /// ```
 #[derive(Clone, Debug)]
 pub struct OptimizerBuilder {
-    algorithm: Box<dyn Algorithm>,
-    options: Options,
-    execution: Execution,
+    pub(crate) algorithm: Box<dyn Algorithm>,
+    pub(crate) options: Options,
+    pub(crate) execution: Execution,
 }
 
 impl OptimizerBuilder {
@@ -80,7 +80,8 @@ impl OptimizerBuilder {
         self
     }
 
-    /// No weight decay for parameters in whose path one of these regular expressions is found, for example `["bias", "gamma"]`.
+    /// No weight decay for parameters in whose name (the last part of the path) one of these regular expressions is found, for
+    /// example `["bias", "gamma"]`; see [`Options::exclude_from_weight_decay`].
     #[must_use]
     pub fn exclude_from_weight_decay<S: Into<String>>(mut self, patterns: impl IntoIterator<Item = S>) -> Self {
         self.options.exclude_from_weight_decay = patterns.into_iter().map(Into::into).collect();

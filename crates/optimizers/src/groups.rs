@@ -179,9 +179,10 @@ impl Selection {
         self.groups.iter().position(|group| group.is_match(path))
     }
 
-    /// Whether a path is excluded from weight decay.
+    /// Whether the weight of a path is excluded from weight decay: as in Keras by its name, the last part of the path.
     pub(crate) fn excludes(&self, path: &str) -> bool {
-        self.excluded.iter().any(|pattern| pattern.is_match(path))
+        let name = path.rsplit('/').next().unwrap_or(path);
+        self.excluded.iter().any(|pattern| pattern.is_match(name))
     }
 
     pub(crate) fn has_groups(&self) -> bool {

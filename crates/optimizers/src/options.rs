@@ -33,8 +33,9 @@ pub struct Options {
     pub loss_scale_factor: Option<f64>,
     /// How many gradients are averaged into one update.
     pub gradient_accumulation_steps: Option<u64>,
-    /// Regular expressions: parameters in whose path one of these is found are not decayed (Keras' method of this name); a plain
-    /// word such as `bias` is one.
+    /// Regular expressions: parameters in whose name one of these is found are not decayed (`var_names` of Keras' method of this
+    /// name). The name is the last part of the path, `bias` of `dense/bias`; for the parameters of a layer there are groups, such as
+    /// `Group::matching("dense/.*").weight_decay(0.0)`.
     pub exclude_from_weight_decay: Vec<String>,
     /// Parameters with other rates or decays, or frozen. Of several that match a path, the first counts.
     pub groups: Vec<Group>,
