@@ -177,6 +177,10 @@ impl<T: Transformation, const K: usize> Algorithm for Chain<T, K> {
         target.transform::<T::Pass, K>(self.transformation.pass(step))
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn hyperparameters(&self) -> Map<String, Value> {
         let chain = Value::from(format!("{:?}", self.transformation));
         std::iter::once(("chain".to_owned(), chain)).collect()

@@ -62,6 +62,10 @@ impl Algorithm for Adopt {
         target.transform::<_, 2>(self.chain().pass(step))
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         adam::validate("ADOPT", self.beta_1, self.beta_2, self.epsilon)?;
         Check("ADOPT").positive("epsilon", self.epsilon)

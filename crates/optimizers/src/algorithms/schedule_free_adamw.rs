@@ -104,6 +104,10 @@ impl Algorithm for ScheduleFreeAdamW {
         })
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         adam::validate("ScheduleFreeAdamW", self.beta_1, self.beta_2, self.epsilon)?;
         Check("ScheduleFreeAdamW").positive("beta_1", self.beta_1)

@@ -113,6 +113,10 @@ impl Algorithm for ScheduleFreeSgd {
         })
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         let check = Check("ScheduleFreeSGD");
         let momentum = self.momentum > 0.0 && self.momentum < 1.0;

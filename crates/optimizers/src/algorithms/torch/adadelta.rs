@@ -56,6 +56,10 @@ impl Algorithm for TorchAdadelta {
         target.transform::<_, 2>(self.chain().pass(step))
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         Check(self.class()).decay("rho", self.rho)?;
         Check(self.class()).positive("eps", self.eps)

@@ -65,6 +65,10 @@ impl Algorithm for TorchAdagrad {
         target.transform::<_, 1>(self.chain().pass(&step))
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         let check = Check(self.class());
         check.not_negative("lr_decay", self.lr_decay)?;

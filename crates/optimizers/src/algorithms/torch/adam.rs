@@ -80,6 +80,10 @@ impl Algorithm for TorchAdam {
         }
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         check_adam(self.class(), self.betas, self.eps)
     }

@@ -2,13 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{check_adam, decay, torch};
+use super::{TorchAdam, torch};
 use crate::catalogue::{Description, Family, Paper};
-use crate::transformation::{Transformation, slots};
-use crate::transformations::{AddDecayedWeights, ScaleByAdam, ScaleByAmsgrad, ScaleByLearningRate};
 use crate::{Algorithm, Decay, Result, SlotSpec, Step, Target};
 
-/// AdamW (PyTorch `torch.optim.AdamW`): [`TorchAdam`](super::TorchAdam) whose weights decay beside the gradient.
+/// AdamW (PyTorch `torch.optim.AdamW`): [`TorchAdam`] whose weights decay beside the gradient.
 ///
 /// `w <- w - eta lambda w`, then `m`, `v` as in Adam and `w <- w - eta m_hat / (sqrt(v_hat) + eps)`.
 ///
@@ -29,29 +27,32 @@ pub struct TorchAdamW {
 
 impl Default for TorchAdamW {
     fn default() -> Self {
+        let TorchAdam {
+            betas, eps, amsgrad, ..
+        } = TorchAdam::default();
         Self {
-            betas: [0.9, 0.999],
-            eps: 1e-8,
-            amsgrad: false,
+            betas,
+            eps,
+            amsgrad,
             decoupled_weight_decay: true,
         }
     }
 }
 
 impl TorchAdamW {
-    fn chain(&self) -> (AddDecayedWeights, ScaleByAdam, ScaleByLearningRate) {
-        let [beta_1, beta_2] = self.betas;
-        let adam = ScaleByAdam {
-            beta_1,
-            beta_2,
-            epsilon: self.eps,
-        };
-        (AddDecayedWeights::default(), adam, ScaleByLearningRate)
-    }
-
-    fn amsgrad(&self) -> (AddDecayedWeights, ScaleByAmsgrad, ScaleByLearningRate) {
-        let (decay, adam, rate) = self.chain();
-        (decay, ScaleByAmsgrad(adam), rate)
+    fn adam(&self) -> TorchAdam {
+        let Self {
+            betas,
+            eps,
+            amsgrad,
+            decoupled_weight_decay,
+        } = *self;
+        TorchAdam {
+            betas,
+            eps,
+            amsgrad,
+            decoupled_weight_decay,
+        }
     }
 }
 
@@ -59,27 +60,23 @@ impl Algorithm for TorchAdamW {
     torch!("AdamW", 0.001, Some(0.01));
 
     fn decay(&self) -> Decay {
-        decay(self.decoupled_weight_decay)
+        self.adam().decay()
     }
 
     fn slots(&self, shape: &[usize]) -> Vec<SlotSpec> {
-        if self.amsgrad {
-            slots(&self.amsgrad(), shape)
-        } else {
-            slots(&self.chain(), shape)
-        }
+        self.adam().slots(shape)
     }
 
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
-        if self.amsgrad {
-            target.transform::<_, 3>(self.amsgrad().pass(step))
-        } else {
-            target.transform::<_, 2>(self.chain().pass(step))
-        }
+        self.adam().update(step, target)
+    }
+
+    fn is_elementwise(&self) -> bool {
+        true
     }
 
     fn validate(&self) -> Result<()> {
-        check_adam(self.class(), self.betas, self.eps)?;
+        super::check_adam(self.class(), self.betas, self.eps)?;
         crate::algorithm::Check(self.class()).that(
             self.decoupled_weight_decay,
             "decoupled_weight_decay",

@@ -99,6 +99,10 @@ impl Algorithm for Asgd {
         })
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         let check = Check(self.class());
         check.not_negative("lambd", self.lambd)?;

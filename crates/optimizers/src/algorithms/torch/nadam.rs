@@ -86,7 +86,8 @@ impl Algorithm for TorchNadam {
     }
 
     fn advance(&self, t: f64, _: f64, _: &Sums, scalars: &mut [f64]) {
-        scalars[0] *= self.u(t);
+        // PyTorch keeps it in `f32`, in which it loses its digits on the way to 0.
+        scalars[0] = f64::from(scalars[0] as f32 * self.u(t) as f32);
     }
 
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
@@ -102,6 +103,10 @@ impl Algorithm for TorchNadam {
             second: 1.0 / (1.0 - beta_2.powf(step.t)),
             epsilon: self.eps,
         })
+    }
+
+    fn is_elementwise(&self) -> bool {
+        true
     }
 
     fn validate(&self) -> Result<()> {

@@ -66,6 +66,10 @@ impl Algorithm for RAdam {
         target.transform::<_, 2>(self.chain().pass(step))
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         check_adam(self.class(), self.betas, self.eps)
     }

@@ -86,6 +86,10 @@ impl Algorithm for TorchRmsProp {
         }
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         let check = Check(self.class());
         let momentum = (0.0..=1.0).contains(&self.momentum);

@@ -74,6 +74,10 @@ impl Algorithm for Rprop {
         })
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         let check = Check(self.class());
         let [less, more] = self.etas;

@@ -63,6 +63,10 @@ impl Algorithm for TorchSgd {
         }
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn validate(&self) -> Result<()> {
         let check = Check(self.class());
         let share = |value: f64| (0.0..=1.0).contains(&value);
