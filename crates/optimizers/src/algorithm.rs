@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use candle_core::DType;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -68,6 +69,19 @@ pub enum Convention {
     Keras,
     /// The parameter group of an optimizer of `torch.optim`: `lr`, `betas`, `eps`, `maximize`, ...
     Torch,
+}
+
+impl Convention {
+    /// The share of the weights that a decoupled decay takes in a step, from `eta lambda`.
+    ///
+    /// Keras subtracts this share of each weight. PyTorch multiplies by `1 - eta lambda`, rounded to the type of the weights: in `f32` that
+    /// takes up to 3e-8 more or less, the same at every step, which adds up.
+    pub(crate) fn decay(self, rate: f64, dtype: DType) -> f64 {
+        match (self, dtype) {
+            (Self::Torch, DType::F32) => 1.0 - f64::from((1.0 - rate) as f32),
+            _ => rate,
+        }
+    }
 }
 
 /// Two numbers that are added up over all parameters before any is updated, see [`Algorithm::observe`].
@@ -137,6 +151,11 @@ pub trait Algorithm: Debug + Send + Sync {
         Ok(())
     }
 
+    /// The algorithm for parameters that this one does not [accept](Self::accept), see [`OptimizerBuilder::build_for`](crate::OptimizerBuilder::build_for).
+    fn companion(&self) -> Option<Box<dyn Algorithm>> {
+        None
+    }
+
     /// The slot that holds the weights to evaluate with, if these are others than the weights that are trained.
     fn average_slot(&self) -> Option<&'static str> {
         None
@@ -172,6 +191,12 @@ pub trait Algorithm: Debug + Send + Sync {
 
     /// Whether `update` is one call of [`Target::elementwise`], so that a parameter can be updated piece by piece while its gradient is made.
     fn is_elementwise(&self) -> bool {
+        false
+    }
+
+    /// Whether `update` needs working memory that is larger than the parameter. Parameters then take turns on as many blocks of it as there
+    /// are threads; otherwise each keeps its own.
+    fn shares_memory(&self) -> bool {
         false
     }
 

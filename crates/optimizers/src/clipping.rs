@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use crate::error::Result;
-use crate::fused;
+use crate::fused::{self, are_finite};
 use crate::lending::lend_read;
 use crate::number::Number;
 use crate::options::Options;
@@ -61,11 +61,11 @@ pub(crate) fn sum_of_squares(gradient: Gradient<'_>) -> Result<f64> {
     }
 }
 
-/// Whether a contiguous tensor has neither NaN nor infinity in it.
-pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool> {
+/// Whether a contiguous tensor, whose elements this many threads share, has neither NaN nor infinity in it.
+pub(crate) fn is_finite(tensor: &Tensor, threads: usize) -> Result<bool> {
     Ok(match tensor.dtype() {
-        DType::F32 if tensor.device().is_cpu() => lend_read(tensor, fused::are_finite::<f32>)?,
-        DType::F64 if tensor.device().is_cpu() => lend_read(tensor, fused::are_finite::<f64>)?,
+        DType::F32 if tensor.device().is_cpu() => lend_read(tensor, |values: &[f32]| are_finite(values, threads))?,
+        DType::F64 if tensor.device().is_cpu() => lend_read(tensor, |values: &[f64]| are_finite(values, threads))?,
         _ => {
             // Zero for a finite entry, NaN for any other.
             let defects = (tensor.to_dtype(DType::F32)? * 0.0)?;

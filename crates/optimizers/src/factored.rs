@@ -4,6 +4,8 @@
 //! 2. squares of the direction `u = g / sqrt(v)`, whose root mean square decides on the length of the step;
 //! 3. the step.
 //!
+//! How `v` follows from the means of rows and columns is a [`Form`]: Keras' or PyTorch's.
+//!
 //! A matrix is cut into bands of rows. Every band adds up columns of its own, and these sums are put together in the order of the
 //! bands, so the number of threads shows in no bit. Roots and divisions are done once a row and once a column.
 
@@ -32,6 +34,16 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// The last two axes are those of the matrices.
+    pub(crate) fn of(shape: &[usize]) -> Self {
+        let axis = |from_last: usize| shape.len().checked_sub(from_last).map_or(1, |axis| shape[axis]);
+        Self {
+            stacks: shape[..shape.len().saturating_sub(2)].iter().product(),
+            rows: axis(2),
+            columns: axis(1),
+        }
+    }
+
     fn rows_of_band(&self) -> usize {
         let bands = (self.rows * self.columns).div_ceil(BLOCK).clamp(1, BANDS);
         self.rows.div_ceil(bands).max(ROWS)
@@ -47,12 +59,74 @@ impl Shape {
     }
 }
 
+/// How the direction follows from the means of rows and columns.
+pub(crate) trait Form: Copy + Sync {
+    /// What is kept of a row whose mean square is `r`, where the mean of all rows is `mean`.
+    fn row<T: Real>(self, r: T, mean: f64) -> T;
+    /// What is kept of a column whose mean square is `c`.
+    fn column<T: Real>(self, c: T) -> T;
+    /// The direction where a row and a column meet.
+    fn direction<T: Real>(self, g: T, row: T, column: T) -> T;
+}
+
+/// Keras': `g / sqrt(r c / mean(r))`.
+#[derive(Clone, Copy)]
+pub(crate) struct Product;
+
+impl Form for Product {
+    #[inline(always)]
+    fn row<T: Real>(self, r: T, mean: f64) -> T {
+        // The root of each factor instead of Keras' root of the product: where a row and a column have no gradient at all (an input
+        // and a filter that are both dead), that product is about 1e-56, which is 0 in `f32`, and 0 / 0 ends the training.
+        T::from_f64((mean / r.to_f64()).sqrt())
+    }
+
+    #[inline(always)]
+    fn column<T: Real>(self, c: T) -> T {
+        T::ONE / c.sqrt()
+    }
+
+    #[inline(always)]
+    fn direction<T: Real>(self, g: T, row: T, column: T) -> T {
+        g * column * row
+    }
+}
+
+/// PyTorch's: `g / sqrt(max(r c / max(mean(r), least), least^2))`.
+#[derive(Clone, Copy)]
+pub(crate) struct Floored {
+    pub(crate) least: f64,
+}
+
+impl Form for Floored {
+    #[inline(always)]
+    fn row<T: Real>(self, r: T, mean: f64) -> T {
+        T::from_f64(r.to_f64() / mean.max(self.least))
+    }
+
+    #[inline(always)]
+    fn column<T: Real>(self, c: T) -> T {
+        c
+    }
+
+    #[inline(always)]
+    fn direction<T: Real>(self, g: T, row: T, column: T) -> T {
+        let (v, least) = (row * column, T::from_f64(self.least * self.least));
+        let v = if v > least { v } else { least };
+        g / v.sqrt()
+    }
+}
+
 /// What a step does, as Adafactor's numbers say.
 #[derive(Clone, Copy)]
-pub(crate) struct Moments {
+pub(crate) struct Moments<F> {
+    pub(crate) form: F,
     pub(crate) beta_2: f64,
     pub(crate) epsilon: f64,
+    /// What comes before the moments.
     pub(crate) preparation: Preparation,
+    /// What comes before the step: the same, but that PyTorch lets the weights decay only here.
+    pub(crate) walk: Preparation,
 }
 
 /// The slices of a stack of matrices: weights, gradient, means of rows and of columns, working memory.
@@ -67,7 +141,7 @@ pub(crate) struct Matrices<'a, T> {
 
 impl<T: Real> Matrices<'_, T> {
     /// Updates the means and walks; `length` says what the direction is multiplied by, from the mean squares of weights and direction.
-    pub(crate) fn update(self, moments: Moments, length: impl FnOnce(f64, f64) -> f64) {
+    pub(crate) fn update<F: Form>(self, moments: Moments<F>, length: impl FnOnce(f64, f64) -> f64) {
         let Self {
             shape,
             w,
@@ -98,9 +172,7 @@ impl<T: Real> Matrices<'_, T> {
             follow_columns(moments, shape, partial, c, column_factors);
             let mean = r.iter().map(|r| r.to_f64()).sum::<f64>() / rows as f64;
             for (factor, r) in row_factors.iter_mut().zip(r) {
-                // The root of each factor instead of Keras' root of the product: where a row and a column have no gradient at all (an input
-                // and a filter that are both dead), that product is about 1e-56, which is 0 in `f32`, and 0 / 0 ends the training.
-                *factor = T::from_f64((mean / r.to_f64()).sqrt());
+                *factor = moments.form.row(*r, mean);
             }
             directions += band.directions(0..rows, row_factors, column_factors);
         }
@@ -120,9 +192,10 @@ impl<T: Real> Matrices<'_, T> {
     }
 }
 
-/// `c <- beta_2 c + (1 - beta_2) mean`, and the factor of each column, `1 / sqrt(c)`.
-fn follow_columns<T: Real>(moments: Moments, shape: Shape, partial: &[T], c: &mut [T], factors: &mut [T]) {
-    struct Follow<'a, T> {
+/// `c <- beta_2 c + (1 - beta_2) mean`, and the factor of each column.
+fn follow_columns<T: Real, F: Form>(moments: Moments<F>, shape: Shape, partial: &[T], c: &mut [T], factors: &mut [T]) {
+    struct Follow<'a, T, F> {
+        form: F,
         keep: T,
         take: T,
         epsilon: T,
@@ -130,7 +203,7 @@ fn follow_columns<T: Real>(moments: Moments, shape: Shape, partial: &[T], c: &mu
         c: &'a mut [T],
         factors: &'a mut [T],
     }
-    impl<T: Real> WithSimd for Follow<'_, T> {
+    impl<T: Real, F: Form> WithSimd for Follow<'_, T, F> {
         type Output = ();
 
         #[inline(always)]
@@ -145,12 +218,13 @@ fn follow_columns<T: Real>(moments: Moments, shape: Shape, partial: &[T], c: &mu
             }
             for (c, factor) in self.c.iter_mut().zip(self.factors) {
                 *c = self.keep * *c + (*factor * self.take + self.epsilon);
-                *factor = T::ONE / c.sqrt();
+                *factor = self.form.column(*c);
             }
         }
     }
     let take = 1.0 - moments.beta_2;
     Arch::new().dispatch(Follow {
+        form: moments.form,
         keep: T::from_f64(moments.beta_2),
         take: T::from_f64(take / shape.rows as f64),
         epsilon: T::from_f64(take * moments.epsilon),
@@ -162,14 +236,14 @@ fn follow_columns<T: Real>(moments: Moments, shape: Shape, partial: &[T], c: &mu
 
 /// Weights and gradient of one matrix.
 #[derive(Clone, Copy)]
-struct Band<'a, T> {
+struct Band<'a, T, F> {
     shape: Shape,
-    moments: Moments,
+    moments: Moments<F>,
     w: &'a [T],
     g: &'a [T],
 }
 
-impl<T: Real> Band<'_, T> {
+impl<T: Real, F: Form> Band<'_, T, F> {
     /// The first pass over some rows: updates their means, writes the sums of their columns band by band, and returns the sum of the
     /// squares of their weights.
     fn squares(self, rows: Range<usize>, partial: &mut [T], r: &mut [T]) -> f64 {
@@ -221,14 +295,14 @@ impl<T: Real> Band<'_, T> {
 }
 
 /// The first pass over one band.
-struct Squares<'a, T> {
-    band: Band<'a, T>,
+struct Squares<'a, T, F> {
+    band: Band<'a, T, F>,
     rows: Range<usize>,
     partial: &'a mut [T],
     r: &'a mut [T],
 }
 
-impl<T: Real> WithSimd for Squares<'_, T> {
+impl<T: Real, F: Form> WithSimd for Squares<'_, T, F> {
     type Output = f64;
 
     #[inline(always)]
@@ -278,14 +352,14 @@ fn squares<T: Real>(
 }
 
 /// The second pass over one band.
-struct Directions<'a, T> {
-    band: Band<'a, T>,
+struct Directions<'a, T, F> {
+    band: Band<'a, T, F>,
     rows: Range<usize>,
     row_factors: &'a [T],
     column_factors: &'a [T],
 }
 
-impl<T: Real> WithSimd for Directions<'_, T> {
+impl<T: Real, F: Form> WithSimd for Directions<'_, T, F> {
     type Output = f64;
 
     #[inline(always)]
@@ -300,9 +374,9 @@ impl<T: Real> WithSimd for Directions<'_, T> {
             let (factors, factors_rest) = self.column_factors.as_chunks::<LANES>();
             for (g, factors) in gs.iter().zip(factors) {
                 ahead(g);
-                directions(moments.preparation, g, factors, factor, &mut lanes);
+                directions(moments, g, factors, factor, &mut lanes);
             }
-            directions(moments.preparation, g_rest, factors_rest, factor, &mut lanes);
+            directions(moments, g_rest, factors_rest, factor, &mut lanes);
             sum += total(lanes).to_f64();
         }
         sum
@@ -310,22 +384,23 @@ impl<T: Real> WithSimd for Directions<'_, T> {
 }
 
 #[inline(always)]
-fn directions<T: Real>(preparation: Preparation, g: &[T], columns: &[T], row: T, lanes: &mut [T; LANES]) {
+fn directions<T: Real, F: Form>(moments: Moments<F>, g: &[T], columns: &[T], row: T, lanes: &mut [T; LANES]) {
     for i in 0..g.len().min(LANES) {
-        let u = preparation.gradient(Scalar(g[i])).0 * columns[i] * row;
+        let g = moments.preparation.gradient(Scalar(g[i])).0;
+        let u = moments.form.direction(g, row, columns[i]);
         lanes[i] = lanes[i] + u * u;
     }
 }
 
 /// The third pass.
 #[derive(Clone, Copy)]
-struct Walk {
+struct Walk<F> {
     columns: usize,
-    moments: Moments,
+    moments: Moments<F>,
     length: f64,
 }
 
-impl Walk {
+impl<F: Form> Walk<F> {
     fn rows<T: Real>(self, w: &mut [T], g: &[T], row_factors: &[T], column_factors: &[T]) {
         let rows = row_factors.len();
         if rows == 1 || w.len() <= BLOCK {
@@ -348,15 +423,15 @@ impl Walk {
     }
 }
 
-struct WalkOfBlock<'a, T> {
-    walk: Walk,
+struct WalkOfBlock<'a, T, F> {
+    walk: Walk<F>,
     w: &'a mut [T],
     g: &'a [T],
     row_factors: &'a [T],
     column_factors: &'a [T],
 }
 
-impl<T: Real> WithSimd for WalkOfBlock<'_, T> {
+impl<T: Real, F: Form> WithSimd for WalkOfBlock<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
@@ -368,7 +443,7 @@ impl<T: Real> WithSimd for WalkOfBlock<'_, T> {
             row_factors,
             column_factors,
         } = self;
-        let preparation = walk.moments.preparation;
+        let moments = walk.moments;
         let length = T::from_f64(walk.length);
         let rows = w.chunks_exact_mut(walk.columns).zip(g.chunks_exact(walk.columns));
         for ((w, g), &factor) in rows.zip(row_factors) {
@@ -378,18 +453,19 @@ impl<T: Real> WithSimd for WalkOfBlock<'_, T> {
             for ((w, g), columns) in ws.iter_mut().zip(gs).zip(columns) {
                 ahead(w);
                 ahead(g);
-                walk_along(preparation, w, g, columns, factor, length);
+                walk_along(moments, w, g, columns, factor, length);
             }
-            walk_along(preparation, w_rest, g_rest, columns_rest, factor, length);
+            walk_along(moments, w_rest, g_rest, columns_rest, factor, length);
         }
     }
 }
 
 #[inline(always)]
-fn walk_along<T: Real>(preparation: Preparation, w: &mut [T], g: &[T], columns: &[T], row: T, length: T) {
+fn walk_along<T: Real, F: Form>(moments: Moments<F>, w: &mut [T], g: &[T], columns: &[T], row: T, length: T) {
     for ((w, &g), &column) in w.iter_mut().zip(g).zip(columns) {
-        let u = preparation.gradient(Scalar(g)).0 * column * row;
-        *w = preparation.weight(Scalar(*w)).0 - u * length;
+        let g = moments.walk.gradient(Scalar(g)).0;
+        let u = moments.form.direction(g, row, column);
+        *w = moments.walk.weight(Scalar(*w)).0 - u * length;
     }
 }
 

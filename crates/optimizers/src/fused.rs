@@ -45,6 +45,15 @@ pub(crate) fn fork<A: Send, B: Send>(left: impl FnOnce() -> A + Send, right: imp
     }
 }
 
+/// How many threads share the work of a function that forks.
+pub(crate) fn threads() -> usize {
+    if rayon::current_thread_index().is_some() {
+        rayon::current_num_threads()
+    } else {
+        1
+    }
+}
+
 /// Applies `rule` to every element.
 pub(crate) fn elementwise<T: Real, R: Rule<K>, const K: usize>(
     rule: &R,
@@ -266,14 +275,23 @@ impl<T: Real, R: Term<K>, const K: usize> WithSimd for SumOfBlock<'_, T, R, K> {
 
 /// Whether none of the values is NaN or infinite.
 ///
-/// Goes from the end to the beginning: the update that follows starts at the beginning, and finds there in the cache what was read last.
-pub(crate) fn are_finite<T: Real>(values: &[T]) -> bool {
+/// Of several `threads` each reads the part that it updates afterwards, from the end to the beginning: the update starts at the beginning,
+/// and finds there in its cache what was read last.
+pub(crate) fn are_finite<T: Real>(values: &[T], threads: usize) -> bool {
     if values.len() <= BLOCK {
         return Arch::new().dispatch(Finite(values));
     }
     let (left, right) = values.split_at((values.len() / 2).next_multiple_of(LANES));
-    let (right, left) = fork(|| are_finite(right), || are_finite(left));
-    left && right
+    if threads > 1 {
+        let (left, right) = fork(
+            || are_finite(left, threads / 2),
+            || are_finite(right, threads - threads / 2),
+        );
+        left && right
+    } else {
+        let (right, left) = fork(|| are_finite(right, 1), || are_finite(left, 1));
+        left && right
+    }
 }
 
 /// A finite number times zero is zero, everything else is NaN, and NaN stays in a sum. Not a closure, as [`Elementwise`].

@@ -80,40 +80,54 @@ fn rotate(a: &mut Square, vectors: &mut Square, p: usize, q: usize) {
     }
 }
 
-/// The orthogonal factor of `matrix = Q R`, by Householder's reflections.
+/// The orthogonal factor of `matrix = Q R`.
 pub(crate) fn orthogonal(matrix: &Square) -> Square {
-    let size = matrix.size;
-    let mut r = matrix.clone();
-    let mut reflections: Vec<Vec<f64>> = Vec::new();
+    let mut q = matrix.clone();
+    orthogonalize(&mut q.values, q.size, &mut vec![0.0; working_memory(q.size)]);
+    q
+}
+
+/// Numbers of working memory for [`orthogonalize`].
+pub(crate) const fn working_memory(size: usize) -> usize {
+    size * size + size
+}
+
+/// Overwrites a square matrix by its orthogonal factor, by Householder's reflections.
+pub(crate) fn orthogonalize(matrix: &mut [f64], size: usize, memory: &mut [f64]) {
+    let (reflections, products) = memory.split_at_mut(size * size);
+    let products = &mut products[..size];
     for k in 0..size {
-        let mut v: Vec<f64> = (k..size).map(|row| r.at(row, k)).collect();
+        let v = &mut reflections[k * size + k..][..size - k];
+        for (row, x) in v.iter_mut().enumerate() {
+            *x = matrix[(k + row) * size + k];
+        }
         let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
         v[0] += if v[0] >= 0.0 { norm } else { -norm };
         let length = v.iter().map(|x| x * x).sum::<f64>().sqrt();
         if length > 0.0 {
             v.iter_mut().for_each(|x| *x /= length);
         }
-        reflect(&mut r, &v, k);
-        reflections.push(v);
+        reflect(matrix, v, k, products);
     }
-    let mut q = Square::identity(size);
-    for (k, v) in reflections.iter().enumerate().rev() {
-        reflect(&mut q, v, k);
+    for (at, value) in matrix.iter_mut().enumerate() {
+        *value = f64::from(at / size == at % size);
     }
-    q
+    for k in (0..size).rev() {
+        reflect(matrix, &reflections[k * size + k..][..size - k], k, products);
+    }
 }
 
 /// `(1 - 2 v v') matrix` on the rows from `first`.
-fn reflect(matrix: &mut Square, v: &[f64], first: usize) {
-    let size = matrix.size;
-    let mut products = vec![0.0; size];
+fn reflect(matrix: &mut [f64], v: &[f64], first: usize, products: &mut [f64]) {
+    let size = products.len();
+    products.fill(0.0);
     for (row, x) in v.iter().enumerate() {
-        let from = &matrix.values[(first + row) * size..][..size];
+        let from = &matrix[(first + row) * size..][..size];
         products.iter_mut().zip(from).for_each(|(sum, y)| *sum += x * y);
     }
     for (row, x) in v.iter().enumerate() {
-        let to = &mut matrix.values[(first + row) * size..][..size];
-        to.iter_mut().zip(&products).for_each(|(y, sum)| *y -= 2.0 * x * sum);
+        let to = &mut matrix[(first + row) * size..][..size];
+        to.iter_mut().zip(&*products).for_each(|(y, sum)| *y -= 2.0 * x * sum);
     }
 }
 

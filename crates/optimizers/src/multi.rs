@@ -10,8 +10,9 @@ use crate::algorithm::{Algorithm, Check, SlotSpec, Step};
 use crate::clipping::is_finite;
 use crate::config::{nested, object, serialized, unknown};
 use crate::error::{Error, Result};
+use crate::fused::threads;
 use crate::groups::whole;
-use crate::optimizer::{Optimizer, Parameter};
+use crate::optimizer::{Optimizer, Parameter, check_paths, emptied};
 use crate::options::{Execution, Options};
 use crate::rule::Target;
 use crate::schedules::Schedule;
@@ -94,6 +95,11 @@ impl Optimizer {
         self.parts.iter_mut().map(|part| &mut part.optimizer)
     }
 
+    /// The same, to read.
+    pub fn parts(&self) -> impl DoubleEndedIterator<Item = &Self> {
+        self.parts.iter().map(|part| &part.optimizer)
+    }
+
     /// The place of the part that a path belongs to. A pattern that is the path itself goes before patterns that match it.
     pub(crate) fn part_of(&self, path: &str) -> Result<usize> {
         let named = |part: &Part| part.pattern.as_ref().is_some_and(|(pattern, _)| pattern == path);
@@ -130,12 +136,34 @@ impl Optimizer {
 
     /// One step of all parts; everything is checked before the first makes its step.
     pub(crate) fn apply_to_parts(&mut self, parameters: &[Parameter<'_>], scale: f64, finite: bool) -> Result<()> {
-        let routed = self.routed(parameters, |parameter| parameter.path)?;
+        if !self.routes.fit(parameters) {
+            self.routes = Routes::default();
+            check_paths(parameters)?;
+            let routes = parameters.iter().map(|parameter| {
+                let part = self.part_of(parameter.path)?;
+                Ok((parameter.path.to_owned(), part))
+            });
+            self.routes.known = routes.collect::<Result<_>>()?;
+        }
+        let mut lists: Vec<Vec<Parameter<'_>>> = std::mem::take(&mut self.routes.lists)
+            .into_iter()
+            .map(emptied)
+            .collect();
+        lists.resize_with(self.parts.len(), Vec::new);
+        for (parameter, (_, part)) in parameters.iter().zip(&self.routes.known) {
+            lists[*part].push(*parameter);
+        }
+        let outcome = self.apply_lists(&lists, scale, finite);
+        self.routes.lists = lists.into_iter().map(emptied).collect();
+        outcome
+    }
+
+    fn apply_lists(&mut self, lists: &[Vec<Parameter<'_>>], scale: f64, finite: bool) -> Result<()> {
         let finite_in = |part: &Part| finite && part.optimizer.options.check_finite || self.loss_scale.is_some();
-        for (part, parameters) in self.parts.iter().zip(&routed) {
+        for (part, parameters) in self.parts.iter().zip(lists) {
             part.optimizer.check(parameters, finite_in(part))?;
         }
-        for (part, parameters) in self.parts.iter_mut().zip(&routed) {
+        for (part, parameters) in self.parts.iter_mut().zip(lists) {
             if !parameters.is_empty() {
                 // What was looked for is not looked for again.
                 part.optimizer.apply_scaled(parameters, scale, false)?;
@@ -144,20 +172,13 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Everything that can be wrong with a step, without making it.
+    /// Everything that can be wrong with a step but its paths, without making it.
     fn check(&self, parameters: &[Parameter<'_>], finite: bool) -> Result<()> {
         self.checked_rates()?;
-        let mut paths: Vec<&str> = parameters.iter().map(|parameter| parameter.path).collect();
-        paths.sort_unstable();
-        if let Some(pair) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::DuplicatePath {
-                path: pair[0].to_owned(),
-            });
-        }
         for parameter in parameters.iter().filter(|parameter| !self.is_frozen(parameter.path)) {
             parameter.check()?;
             self.check_state(parameter.path, parameter.var)?;
-            if finite && !is_finite(&parameter.gradient.contiguous()?)? {
+            if finite && !is_finite(&parameter.gradient.contiguous()?, threads())? {
                 return Err(Error::NonFiniteGradient {
                     path: parameter.path.to_owned(),
                 });
@@ -216,6 +237,22 @@ impl Optimizer {
             })?;
         }
         Ok((parts, own))
+    }
+}
+
+/// Which parts the parameters of the last step went to, so that the next step with the same ones need not ask again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Routes {
+    /// Path and part of each.
+    known: Vec<(String, usize)>,
+    /// An empty list for each part, kept for its memory.
+    lists: Vec<Vec<Parameter<'static>>>,
+}
+
+impl Routes {
+    fn fit(&self, parameters: &[Parameter<'_>]) -> bool {
+        let mut pairs = self.known.iter().zip(parameters);
+        self.known.len() == parameters.len() && pairs.all(|((path, _), parameter)| path == parameter.path)
     }
 }
 

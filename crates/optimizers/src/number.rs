@@ -71,6 +71,8 @@ pub trait Real:
     fn abs(self) -> Self;
     /// The value to a power.
     fn powf(self, exponent: Self) -> Self;
+    /// The value times another plus a third, rounded once.
+    fn mul_add(self, factor: Self, summand: Self) -> Self;
 }
 
 macro_rules! real {
@@ -97,6 +99,10 @@ macro_rules! real {
             #[inline(always)]
             fn powf(self, exponent: Self) -> Self {
                 <$float>::powf(self, exponent)
+            }
+            #[inline(always)]
+            fn mul_add(self, factor: Self, summand: Self) -> Self {
+                <$float>::mul_add(self, factor, summand)
             }
         }
     )*};

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::fused;
 use crate::groups::Selection;
 use crate::loss_scale::{DynamicLossScale, LossScale};
-use crate::multi::Part;
+use crate::multi::{Part, Routes};
 use crate::options::{Execution, Options, checked_rate};
 use crate::plan::Plan;
 use crate::schedules::Schedule;
@@ -55,12 +55,15 @@ pub struct Optimizer {
     pub(crate) plan: Plan,
     /// An empty list, kept for its memory.
     list: Vec<Parameter<'static>>,
+    /// The same for the parameters that are not frozen.
+    thawed: Vec<Parameter<'static>>,
     /// The patterns of the options, ready for use.
     pub(crate) selection: Selection,
     /// Where the dynamic loss scale stands, if there is one.
     pub(crate) loss_scale: Option<LossScale>,
     /// The optimizers that this one hands its parameters to; none for an ordinary one.
     pub(crate) parts: Vec<Part>,
+    pub(crate) routes: Routes,
 }
 
 impl Optimizer {
@@ -76,8 +79,10 @@ impl Optimizer {
             scalars,
             parameters: IndexMap::new(),
             parts: Vec::new(),
+            routes: Routes::default(),
             plan: Plan::default(),
             list: Vec::new(),
+            thawed: Vec::new(),
         })
     }
 
@@ -269,16 +274,18 @@ impl Optimizer {
 
     /// The same, without counting it.
     pub(crate) fn apply_uncounted(&mut self, parameters: &[Parameter<'_>], scale: f64, finite: bool) -> Result<()> {
-        let thawed: Vec<Parameter<'_>>;
-        let mut parameters = parameters;
-        if self.selection.has_groups() {
-            let all = parameters.iter();
-            thawed = all
-                .filter(|parameter| !self.is_frozen(parameter.path))
-                .copied()
-                .collect();
-            parameters = &thawed;
+        if !self.options.groups.iter().any(|group| group.frozen) {
+            return self.apply_to_all(parameters, scale, finite);
         }
+        let mut thawed = emptied(std::mem::take(&mut self.thawed));
+        let all = parameters.iter();
+        thawed.extend(all.filter(|parameter| !self.is_frozen(parameter.path)));
+        let outcome = self.apply_to_all(&thawed, scale, finite);
+        self.thawed = emptied(thawed);
+        outcome
+    }
+
+    fn apply_to_all(&mut self, parameters: &[Parameter<'_>], scale: f64, finite: bool) -> Result<()> {
         if !self.parts.is_empty() {
             return self.apply_to_parts(parameters, scale, finite);
         }
@@ -345,8 +352,20 @@ impl Optimizer {
 }
 
 /// The memory of a list, for a list of other lifetimes.
-fn emptied<'a>(mut list: Vec<Parameter<'_>>) -> Vec<Parameter<'a>> {
+pub(crate) fn emptied<'a>(mut list: Vec<Parameter<'_>>) -> Vec<Parameter<'a>> {
     list.clear();
     // Collecting from the iterator of a list of elements of the same size keeps its memory.
     list.into_iter().map_while(|_| None).collect()
+}
+
+/// Whether no path is there twice.
+pub(crate) fn check_paths(parameters: &[Parameter<'_>]) -> Result<()> {
+    let mut paths: Vec<&str> = parameters.iter().map(|parameter| parameter.path).collect();
+    paths.sort_unstable();
+    match paths.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::DuplicatePath {
+            path: pair[0].to_owned(),
+        }),
+        None => Ok(()),
+    }
 }

@@ -149,7 +149,8 @@ impl Optimizer {
             };
             let mut preparation = common;
             if decoupled {
-                preparation.decay = decay * learning_rate;
+                let convention = self.algorithm.convention();
+                preparation.decay = convention.decay(decay * learning_rate, var.dtype());
             }
             let weights = Weights::of(var)?;
             let mut target = Target {

@@ -8,7 +8,7 @@ use indexmap::{IndexMap, map::Slice};
 
 use crate::algorithm::Sums;
 use crate::error::{Error, Result};
-use crate::fused::{BLOCK, fork};
+use crate::fused::{BLOCK, fork, threads};
 use crate::lending::{Weights, storage_address};
 use crate::optimizer::Parameter;
 use crate::slot::Scratch;
@@ -24,6 +24,10 @@ pub(crate) struct Plan {
     pub(crate) elements: usize,
     /// Whether parameters can be updated side by side: all of them in place on the CPU, and none the storage of another.
     independent: bool,
+    /// Working memory that parameters take turns on.
+    turns: Vec<Scratch>,
+    /// The rate of each group in the last step, and whether it comes from a schedule; kept for its memory.
+    pub(crate) rates: Vec<(f64, bool)>,
 }
 
 /// One parameter of a step.
@@ -118,6 +122,8 @@ impl Plan {
             independent: entries.iter().all(in_place) && storages.windows(2).all(|pair| pair[0] != pair[1]),
             entries,
             storages,
+            turns: Vec::new(),
+            rates: Vec::new(),
         })
     }
 
@@ -177,6 +183,104 @@ impl Plan {
             one_by_one(&mut self.entries, states, 0, &function)
         }
     }
+
+    /// Calls a function with every entry and the number of threads that share its elements. Each thread gets the entries that it will
+    /// update, the last one first: what it has read last is in its cache when the update begins with the first.
+    pub(crate) fn for_each_backwards(
+        &mut self,
+        function: impl Fn(&mut Entry, usize) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let threads = if self.independent { threads() } else { 1 };
+        backwards(&mut self.entries, self.elements, threads, &function)
+    }
+
+    /// The same as [`for_each`](Self::for_each) for updates with much working memory: there is one block of it for each thread, and the parameters of a thread take turns.
+    pub(crate) fn for_each_in_turns(
+        &mut self,
+        states: &mut IndexMap<String, ParameterState>,
+        function: impl Fn(&mut Entry, &mut ParameterState) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let blocks = if self.independent { threads() } else { 1 };
+        self.turns.resize_with(blocks, Scratch::default);
+        in_turns(
+            &mut self.entries,
+            states.as_mut_slice(),
+            0,
+            self.elements,
+            &mut self.turns,
+            &function,
+        )
+    }
+}
+
+/// Where entries are cut in two halves of about the same number of elements, and the elements before that.
+fn halves(entries: &[Entry], elements: usize) -> (usize, usize) {
+    let (mut middle, mut above) = (0, 0);
+    while middle + 1 < entries.len() && (middle == 0 || above + entries[middle].elements / 2 < elements / 2) {
+        above += entries[middle].elements;
+        middle += 1;
+    }
+    (middle, above)
+}
+
+fn backwards<F: Fn(&mut Entry, usize) -> Result<()> + Sync>(
+    entries: &mut [Entry],
+    elements: usize,
+    threads: usize,
+    function: &F,
+) -> Result<()> {
+    if entries.len() < 2 || elements <= BLOCK / 2 {
+        return entries.iter_mut().rev().try_for_each(|entry| function(entry, threads));
+    }
+    let (middle, above) = halves(entries, elements);
+    let (upper, lower) = entries.split_at_mut(middle);
+    let (one, two) = if threads > 1 {
+        fork(
+            || backwards(upper, above, threads / 2, function),
+            || backwards(lower, elements - above, threads - threads / 2, function),
+        )
+    } else {
+        let (two, one) = fork(
+            || backwards(lower, elements - above, 1, function),
+            || backwards(upper, above, 1, function),
+        );
+        (one, two)
+    };
+    one.and(two)
+}
+
+/// Cuts the entries in as many parts as there are blocks of working memory.
+fn in_turns<F: Fn(&mut Entry, &mut ParameterState) -> Result<()> + Sync>(
+    entries: &mut [Entry],
+    states: &mut Slice<String, ParameterState>,
+    first: usize,
+    elements: usize,
+    blocks: &mut [Scratch],
+    function: &F,
+) -> Result<()> {
+    if entries.len() < 2 || blocks.len() < 2 {
+        let mut unshared = Scratch::default();
+        let block = blocks.first_mut().unwrap_or(&mut unshared);
+        for entry in entries {
+            if let Some((_, state)) = states.get_index_mut(entry.state - first) {
+                std::mem::swap(&mut entry.scratch, block);
+                let outcome = function(entry, state);
+                std::mem::swap(&mut entry.scratch, block);
+                outcome?;
+            }
+        }
+        return Ok(());
+    }
+    let (middle, above) = halves(entries, elements);
+    let (upper, lower) = entries.split_at_mut(middle);
+    let cut = lower[0].state;
+    let (upper_states, lower_states) = states.split_at_mut(cut - first);
+    let (upper_blocks, lower_blocks) = blocks.split_at_mut(blocks.len() / 2);
+    let (one, two) = fork(
+        || in_turns(upper, upper_states, first, above, upper_blocks, function),
+        || in_turns(lower, lower_states, cut, elements - above, lower_blocks, function),
+    );
+    one.and(two)
 }
 
 /// Cuts the entries in two halves of about the same number of elements, until they are small. `states` starts at state `first`.
@@ -190,11 +294,7 @@ fn side_by_side<F: Fn(&mut Entry, &mut ParameterState) -> Result<()> + Sync>(
     if entries.len() < 2 || elements <= BLOCK / 2 {
         return one_by_one(entries, states, first, function);
     }
-    let (mut middle, mut above) = (0, 0);
-    while middle + 1 < entries.len() && (middle == 0 || above + entries[middle].elements / 2 < elements / 2) {
-        above += entries[middle].elements;
-        middle += 1;
-    }
+    let (middle, above) = halves(entries, elements);
     let (upper, lower) = entries.split_at_mut(middle);
     let cut = lower[0].state;
     let (upper_states, lower_states) = states.split_at_mut(cut - first);

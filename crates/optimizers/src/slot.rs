@@ -64,6 +64,15 @@ impl Slot {
 pub(crate) struct Scratch {
     f32: Vec<f32>,
     f64: Vec<f64>,
+    /// For what is done in double precision whatever the weights are.
+    pub(crate) exact: Exact,
+}
+
+/// Working memory in double precision, and for an order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Exact {
+    pub(crate) numbers: Vec<f64>,
+    pub(crate) order: Vec<usize>,
 }
 
 /// A type of which a [`Slot`] and candle's CPU storage can hold slices.

@@ -2,11 +2,11 @@
 
 use candle_core::Var;
 
-use crate::algorithm::{Decay, Step, Sums};
+use crate::algorithm::{Convention, Decay, Step, Sums};
 use crate::average;
 use crate::clipping::{self, Clip};
 use crate::error::{Error, Result};
-use crate::optimizer::{Optimizer, Parameter};
+use crate::optimizer::{Optimizer, Parameter, check_paths};
 use crate::plan::{About, Entry, Plan};
 use crate::rule::{Gradient, Preparation, Target};
 use crate::schedules::Schedule;
@@ -19,13 +19,7 @@ impl Optimizer {
         if self.plan.fits(parameters, &self.parameters) {
             return Ok(std::mem::take(&mut self.plan));
         }
-        let mut paths: Vec<&str> = parameters.iter().map(|parameter| parameter.path).collect();
-        paths.sort_unstable();
-        if let Some(pair) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::DuplicatePath {
-                path: pair[0].to_owned(),
-            });
-        }
+        check_paths(parameters)?;
         for parameter in parameters {
             parameter.check()?;
             self.check_state(parameter.path, parameter.var)?;
@@ -57,15 +51,15 @@ impl Optimizer {
         if !norms && !check {
             return Ok(());
         }
-        plan.for_each(&mut self.parameters, |entry, _| {
+        plan.for_each_backwards(|entry, threads| {
             let gradient = entry.gradient(parameters);
             if norms {
                 let sum = clipping::sum_of_squares(Gradient::Given(gradient))?;
                 // The squares of finite numbers may add up to infinity; only then it has to be asked again.
-                entry.finite = !check || sum.is_finite() || clipping::is_finite(gradient)?;
+                entry.finite = !check || sum.is_finite() || clipping::is_finite(gradient, threads)?;
                 entry.sum_of_squares = sum;
             } else {
-                entry.finite = clipping::is_finite(gradient)?;
+                entry.finite = clipping::is_finite(gradient, threads)?;
             }
             Ok(())
         })?;
@@ -119,14 +113,15 @@ impl Optimizer {
             Clip::Norm(_) | Clip::None => {}
         }
         let scheduled = |schedule: &Schedule| !matches!(schedule, Schedule::Constant(_));
-        let groups = self.options.groups.iter().enumerate();
-        let groups = groups.map(|(index, group)| {
+        let mut rates = std::mem::take(&mut plan.rates);
+        rates.clear();
+        rates.extend(self.options.groups.iter().enumerate().map(|(index, group)| {
             let schedule = group.learning_rate.as_ref().unwrap_or(&self.options.learning_rate);
             (self.rate_of(Some(index), learning_rate), scheduled(schedule))
-        });
+        }));
         let numbers = Numbers {
             parameters,
-            groups: groups.collect(),
+            groups: &rates,
             learning_rate,
             scheduled: scheduled(&self.options.learning_rate),
             t,
@@ -136,7 +131,7 @@ impl Optimizer {
                 None
             },
             common,
-            decoupled: self.algorithm.decay() == Decay::Decoupled,
+            decoupled: (self.algorithm.decay() == Decay::Decoupled).then(|| self.algorithm.convention()),
         };
         let algorithm = self.algorithm.as_ref();
         let mut sums = Sums::default();
@@ -162,7 +157,7 @@ impl Optimizer {
             algorithm.advance(t, learning_rate, &sums, &mut self.scalars);
         }
         let scalars = &self.scalars;
-        plan.for_each(&mut self.parameters, |entry, state| {
+        let update = |entry: &mut Entry, state: &mut ParameterState| {
             // candle refuses to write to a tensor without elements.
             if entry.elements == 0 {
                 return Ok(());
@@ -179,7 +174,14 @@ impl Optimizer {
                 }
             }
             Ok(())
-        })
+        };
+        let outcome = if algorithm.shares_memory() {
+            plan.for_each_in_turns(&mut self.parameters, update)
+        } else {
+            plan.for_each(&mut self.parameters, update)
+        };
+        plan.rates = rates;
+        outcome
     }
 
     /// What happens to the averages in this step.
@@ -203,14 +205,15 @@ impl Optimizer {
 struct Numbers<'a, 'p> {
     parameters: &'a [Parameter<'p>],
     /// The rate of each group, and whether it comes from a schedule.
-    groups: Vec<(f64, bool)>,
+    groups: &'a [(f64, bool)],
     learning_rate: f64,
     scheduled: bool,
     t: f64,
     /// The largest norm of a gradient, and what its norm is multiplied by before.
     norm: Option<(f64, f64)>,
     common: Preparation,
-    decoupled: bool,
+    /// Whose decoupled decay the step has, if the algorithm does not see to the decay itself.
+    decoupled: Option<Convention>,
 }
 
 impl<'p> Numbers<'_, 'p> {
@@ -228,16 +231,13 @@ impl<'p> Numbers<'_, 'p> {
         let step = Step {
             learning_rate,
             scheduled,
-            weight_decay: if self.decoupled { 0.0 } else { entry.decay },
+            weight_decay: if self.decoupled.is_some() { 0.0 } else { entry.decay },
             t: self.t,
             scalars,
         };
         let mut preparation = self.common;
-        preparation.decay = if self.decoupled {
-            entry.decay * learning_rate
-        } else {
-            0.0
-        };
+        let decoupled = |convention: Convention| convention.decay(entry.decay * learning_rate, var.dtype());
+        preparation.decay = self.decoupled.map_or(0.0, decoupled);
         if let Some((limit, scale)) = self.norm {
             preparation.scale *= clipping::factor(entry.sum_of_squares.sqrt() * scale, limit);
         }

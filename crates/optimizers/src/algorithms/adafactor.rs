@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::algorithm::Check;
 use crate::catalogue::{Description, Family, Paper};
-use crate::factored::{Matrices, Moments, Shape};
+use crate::factored::{Matrices, Moments, Product, Shape};
 use crate::rule::set;
 use crate::slot::{Slot, Stored};
 use crate::{Algorithm, Number, Result, Rule, SlotSpec, Step, Target, Term};
@@ -132,16 +132,13 @@ fn matrix(numbers: Numbers, target: &mut Target<'_>) -> Result<()> {
 }
 
 fn matrix_fused<T: Stored>(numbers: Numbers, target: &mut Target<'_>) -> Result<()> {
-    let rank = target.shape().len();
-    let shape = Shape {
-        stacks: target.shape()[..rank - 2].iter().product(),
-        rows: target.shape()[rank - 2],
-        columns: target.shape()[rank - 1],
-    };
+    let shape = Shape::of(target.shape());
     let moments = Moments {
+        form: Product,
         beta_2: numbers.beta_2,
         epsilon: numbers.epsilon_1,
         preparation: target.preparation,
+        walk: target.preparation,
     };
     target.with_scratch::<T, (), 2>(shape.scratch(), |w, g, [r, c], scratch| {
         let matrices = Matrices {

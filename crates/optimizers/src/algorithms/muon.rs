@@ -7,7 +7,8 @@ use super::adam::{self, Adam};
 use crate::algorithm::Check;
 use crate::catalogue::{Description, Family, Paper};
 use crate::newton_schulz::{NewtonSchulz, Precision};
-use crate::{Algorithm, Result, SlotSpec, Step, Target};
+use crate::orthogonal::{Momentum, step_in_place};
+use crate::{Algorithm, Number, Result, SlotSpec, Step, Target};
 
 /// Muon (Keras `Muon`).
 ///
@@ -102,6 +103,13 @@ impl Muon {
             epsilon: 1e-7,
             precision: Precision::Own,
         };
+        let follow = Sum {
+            momentum: self.momentum,
+            nesterov: self.nesterov,
+        };
+        if step_in_place(target, &iteration, follow, length)? {
+            return Ok(());
+        }
         target.whole(&[SlotSpec::zeros("momentum", &shape)], |w, g, state| {
             let m = (state[0].affine(self.momentum, 0.0)? + &g)?;
             let u = if self.nesterov {
@@ -112,6 +120,21 @@ impl Muon {
             let u = iteration.orthogonalize(&u)?;
             Ok(((w - u.affine(length, 0.0)?)?, vec![m]))
         })
+    }
+}
+
+/// The gradients of all steps, old ones forgotten.
+#[derive(Clone, Copy)]
+struct Sum {
+    momentum: f64,
+    nesterov: bool,
+}
+
+impl Momentum for Sum {
+    #[inline(always)]
+    fn follow<A: Number>(&self, g: A, m: A) -> (A, A) {
+        let m = m * self.momentum + g;
+        (m, if self.nesterov { g + m * self.momentum } else { m })
     }
 }
 
@@ -151,6 +174,10 @@ impl Algorithm for Muon {
         } else {
             self.orthogonal_step(step, target)
         }
+    }
+
+    fn shares_memory(&self) -> bool {
+        true
     }
 
     fn validate(&self) -> Result<()> {

@@ -7,7 +7,9 @@ use super::adam;
 use crate::algorithm::Check;
 use crate::catalogue::{Description, Family, Paper};
 use crate::linear_algebra::{Square, eigenvectors, orthogonal};
-use crate::{Algorithm, Decay, Result, SlotSpec, Step, Target};
+use crate::{Algorithm, Decay, Number, Result, Rule, SlotSpec, Step, Target};
+
+mod in_place;
 
 /// SOAP (`SOAP` of the authors' repository `nikhilvyas/SOAP`).
 ///
@@ -73,6 +75,47 @@ fn tensor(square: &Square, dtype: DType, device: &Device) -> Result<Tensor> {
         .to_dtype(dtype)?)
 }
 
+/// Adam's step, as SOAP takes it.
+#[derive(Clone, Copy)]
+struct Moments {
+    beta_1: f64,
+    beta_2: f64,
+    epsilon: f64,
+    length: f64,
+    decay: f64,
+}
+
+impl Moments {
+    #[inline(always)]
+    fn mean<A: Number>(&self, m: A, g: A) -> A {
+        m * self.beta_1 + g * (1.0 - self.beta_1)
+    }
+
+    #[inline(always)]
+    fn mean_square<A: Number>(&self, v: A, g: A) -> A {
+        v * self.beta_2 + g.square() * (1.0 - self.beta_2)
+    }
+
+    #[inline(always)]
+    fn quotient<A: Number>(&self, m: A, v: A) -> A {
+        m / (v.sqrt() + self.epsilon)
+    }
+
+    #[inline(always)]
+    fn walk<A: Number>(&self, w: A, u: A) -> A {
+        let w = w - u * self.length;
+        w - w * self.decay
+    }
+}
+
+impl Rule<2> for Moments {
+    #[inline(always)]
+    fn update<A: Number>(&self, w: A, g: A, [m, v]: [A; 2]) -> (A, [A; 2]) {
+        let (m, v) = (self.mean(m, g), self.mean_square(v, g));
+        (self.walk(w, self.quotient(m, v)), [m, v])
+    }
+}
+
 /// The bases of rows and columns; an axis that is not rotated has none.
 struct Bases<'a>([Option<&'a Tensor>; 2]);
 
@@ -111,19 +154,22 @@ impl Soap {
         Ok((turned, order.into_iter().map(|i| i as u32).collect()))
     }
 
+    fn moments(&self, step: &Step<'_>) -> Moments {
+        Moments {
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            epsilon: self.epsilon,
+            length: self.length(step),
+            decay: step.learning_rate * step.weight_decay,
+        }
+    }
+
     fn vector_step(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
-        let shape = target.shape().to_vec();
-        target.whole(&self.slots(&shape), |w, g, state| {
-            // As for matrices, the first step changes nothing.
-            if step.t == 1.0 {
-                return Ok((w, state));
-            }
-            let m = (state[0].affine(self.beta_1, 0.0)? + g.affine(1.0 - self.beta_1, 0.0)?)?;
-            let v = (state[1].affine(self.beta_2, 0.0)? + g.sqr()?.affine(1.0 - self.beta_2, 0.0)?)?;
-            let u = (&m / v.sqrt()?.affine(1.0, self.epsilon)?)?;
-            let w = (w - u.affine(self.length(step), 0.0)?)?;
-            Ok((w.affine(1.0 - step.learning_rate * step.weight_decay, 0.0)?, vec![m, v]))
-        })
+        // As for matrices, the first step changes nothing.
+        if step.t == 1.0 {
+            return Ok(());
+        }
+        target.elementwise(self.moments(step))
     }
 
     /// Adam's rate with its bias correction; the first step does not count.
@@ -216,10 +262,17 @@ impl Algorithm for Soap {
     }
 
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
-        match matrix(target.shape()) {
-            Some(sides) => self.matrix_step(step, target, sides),
-            None => self.vector_step(step, target),
+        let in_place = target.weights.is_some();
+        match (matrix(target.shape()), target.var.dtype()) {
+            (None, _) => self.vector_step(step, target),
+            (Some(sides), DType::F32) if in_place => self.matrix_step_in_place::<f32>(step, target, sides),
+            (Some(sides), DType::F64) if in_place => self.matrix_step_in_place::<f64>(step, target, sides),
+            (Some(sides), _) => self.matrix_step(step, target, sides),
         }
+    }
+
+    fn shares_memory(&self) -> bool {
+        true
     }
 
     fn validate(&self) -> Result<()> {

@@ -303,7 +303,7 @@ def torch_cases(args):
         "Adafactor": lambda: {"lr": rate(), "beta2_decay": -round(rng.uniform(0.5, 0.95), 2), "eps": (rng.choice([None, 1e-6]), log_uniform(rng, 1e-4, 0.1)), "d": round(rng.uniform(1, 2), 2), "weight_decay": decay(), "maximize": flag()},
         "ASGD": lambda: {"lr": rate(), "lambd": log_uniform(rng, 1e-4, 0.1), "alpha": round(rng.uniform(0.3, 0.9), 2), "t0": rng.choice([2, 7, 1e6]), "weight_decay": decay()},
         "Rprop": lambda: {"lr": rate(), "etas": (round(rng.uniform(0.3, 0.7), 2), round(rng.uniform(1.1, 1.5), 2)), "step_sizes": (1e-5, log_uniform(rng, 0.05, 50))},
-        "Muon": lambda: {"lr": log_uniform(rng, 1e-4, 1e-2), "momentum": beta(), "nesterov": flag(), "ns_steps": rng.choice([3, 5]), "weight_decay": decay(), "adjust_lr_fn": rng.choice([None, "original", "match_rms_adamw"])},
+        "Muon": lambda: {"lr": log_uniform(rng, 1e-4, 1e-2), "momentum": beta(), "nesterov": flag(), "ns_steps": rng.choice([3, 5]), "weight_decay": decay(), "adjust_lr_fn": rng.choice([None, "original", "match_rms_adamw", "spectral_unclamped"])},
     }
     for index in range(args.count):
         for name, draw in own.items():

@@ -40,8 +40,23 @@ pub(crate) fn takes(optimizer: &Optimizer, rank: usize) -> bool {
     optimizer.class() != "torch.optim.Muon" || rank == 2
 }
 
-/// Steps `from..to` of the same long training.
+/// Steps `from..to` of the same long training, of what the optimizer can update.
 pub(crate) fn train(optimizer: &mut Optimizer, variables: &[(&str, Var)], from: u64, to: u64) -> Result<()> {
+    train_those(optimizer, variables, from, to, |optimizer, rank| takes(optimizer, rank))
+}
+
+/// The same, of all parameters.
+pub(crate) fn train_all(optimizer: &mut Optimizer, variables: &[(&str, Var)], from: u64, to: u64) -> Result<()> {
+    train_those(optimizer, variables, from, to, |_, _| true)
+}
+
+fn train_those(
+    optimizer: &mut Optimizer,
+    variables: &[(&str, Var)],
+    from: u64,
+    to: u64,
+    takes: impl Fn(&Optimizer, usize) -> bool,
+) -> Result<()> {
     for step in from..to {
         let gradients: Vec<Tensor> = variables
             .iter()
@@ -129,6 +144,7 @@ pub(crate) fn configurations() -> Vec<(&'static str, serde_json::Value)> {
         ["torch.optim.Adagrad", {"lr_decay": 0.1, "initial_accumulator_value": 0.1}],
         ["torch.optim.Adafactor", {"eps": [1e-6, 1e-2], "d": 1.5, "weight_decay": 0.1}],
         ["torch.optim.Muon", {"adjust_lr_fn": "match_rms_adamw", "nesterov": false}],
+        ["torch.optim.Muon", {"adjust_lr_fn": "spectral_unclamped", "ns_steps": 3}],
         ["LossScaleOptimizer", {"inner_optimizer": adam, "initial_scale": 4.0, "dynamic_growth_steps": 3}],
         ["MultiOptimizer", {"optimizer_map": {"class_name": "OptimizerMap", "config": {
             "default_optimizer": adam, "optimizer_map": {"dense/.*": nadam}

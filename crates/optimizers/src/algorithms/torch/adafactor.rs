@@ -1,13 +1,15 @@
 //! PyTorch's Adafactor.
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::torch;
 use crate::algorithm::Check;
 use crate::catalogue::{Description, Family, Paper};
+use crate::factored::{Floored, Matrices, Moments, Shape};
+use crate::slot::Stored;
 use crate::whole::root_mean_square;
-use crate::{Algorithm, Result, SlotSpec, Step, Target};
+use crate::{Algorithm, Convention, Number, Result, Rule, SlotSpec, Step, Target, Term};
 
 /// Adafactor (PyTorch `torch.optim.Adafactor`).
 ///
@@ -40,21 +42,148 @@ impl Default for TorchAdafactor {
     }
 }
 
-impl TorchAdafactor {
-    /// The new state, and the second moment that follows from it.
-    fn second_moment(&self, g: &Tensor, state: &[Tensor], share: f64, least: f64) -> Result<(Tensor, Vec<Tensor>)> {
-        let follow = |old: &Tensor, new: Tensor| -> Result<Tensor> { Ok((old + (new - old)?.affine(share, 0.0)?)?) };
-        let square = g.sqr()?;
-        if g.rank() < 2 {
-            let v = follow(&state[0], square)?;
-            return Ok((v.clone(), vec![v]));
-        }
-        let r = follow(&state[0], square.mean_keepdim(D::Minus1)?)?;
-        let c = follow(&state[1], square.mean_keepdim(D::Minus2)?)?;
-        let mean = r.mean_keepdim(D::Minus2)?.clamp(least, f64::INFINITY)?;
-        let v = r.broadcast_mul(&c)?.broadcast_div(&mean)?;
-        Ok((v, vec![r, c]))
+/// The numbers of one step.
+#[derive(Clone, Copy)]
+struct Numbers {
+    /// How much of a new squared gradient is taken.
+    share: f64,
+    least: f64,
+    least_scale: f64,
+    largest: f64,
+    rate: f64,
+    /// What the weights lose beside the step.
+    decay: f64,
+}
+
+impl Numbers {
+    /// What `u` is multiplied by, from the mean squares of weights (before they decay) and of `u`.
+    fn length(&self, weights: f64, u: f64) -> f64 {
+        self.least_scale.max(weights.sqrt()) * self.rate / (u.sqrt() / self.largest).max(1.0)
     }
+}
+
+// ---- vectors: every element has its own second moment
+
+/// `v <- v + (g^2 - v) share`.
+#[derive(Clone, Copy)]
+struct SecondMoment {
+    share: f64,
+}
+
+impl Rule<1> for SecondMoment {
+    #[inline(always)]
+    fn update<A: Number>(&self, w: A, g: A, [v]: [A; 1]) -> (A, [A; 1]) {
+        (w, [v + (g.square() - v) * self.share])
+    }
+}
+
+/// `u = g / sqrt(max(v, least))`.
+#[derive(Clone, Copy)]
+struct Direction {
+    least: f64,
+}
+
+impl Direction {
+    #[inline(always)]
+    fn of<A: Number>(&self, g: A, v: A) -> A {
+        g / v.clamp(self.least, f64::INFINITY).sqrt()
+    }
+}
+
+impl Term<1> for Direction {
+    #[inline(always)]
+    fn value<A: Number>(&self, _: A, g: A, [v]: [A; 1]) -> A {
+        self.of(g, v).square()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Walk {
+    direction: Direction,
+    decay: f64,
+    length: f64,
+}
+
+impl Rule<1> for Walk {
+    #[inline(always)]
+    fn update<A: Number>(&self, w: A, g: A, [v]: [A; 1]) -> (A, [A; 1]) {
+        (w - w * self.decay - self.direction.of(g, v) * self.length, [v])
+    }
+}
+
+#[derive(Clone, Copy)]
+struct SquaredWeight;
+
+impl Term<1> for SquaredWeight {
+    #[inline(always)]
+    fn value<A: Number>(&self, w: A, _: A, _: [A; 1]) -> A {
+        w.square()
+    }
+}
+
+fn vector_in_place(numbers: Numbers, target: &mut Target<'_>) -> Result<()> {
+    let count = target.shape().iter().product::<usize>().max(1) as f64;
+    let direction = Direction {
+        least: numbers.least * numbers.least,
+    };
+    target.elementwise(SecondMoment { share: numbers.share })?;
+    let weights = target.sum(SquaredWeight)? / count;
+    let u = target.sum(direction)? / count;
+    target.elementwise(Walk {
+        direction,
+        decay: numbers.decay,
+        length: numbers.length(weights, u),
+    })
+}
+
+// ---- matrices: rows and columns
+
+fn matrix_in_place<T: Stored>(numbers: Numbers, target: &mut Target<'_>) -> Result<()> {
+    let shape = Shape::of(target.shape());
+    let mut walk = target.preparation;
+    walk.decay = numbers.decay;
+    let moments = Moments {
+        form: Floored { least: numbers.least },
+        beta_2: 1.0 - numbers.share,
+        epsilon: 0.0,
+        preparation: target.preparation,
+        walk,
+    };
+    target.with_scratch::<T, (), 2>(shape.scratch(), |w, g, [r, c], scratch| {
+        let matrices = Matrices {
+            shape,
+            w,
+            g,
+            r,
+            c,
+            scratch,
+        };
+        matrices.update(moments, |weights, u| numbers.length(weights, u));
+    })
+}
+
+// ---- both by tensor operations, in `f32` where the weights have half precision
+
+fn on_tensors(numbers: Numbers, slots: &[SlotSpec], target: &mut Target<'_>) -> Result<()> {
+    let Numbers { share, least, .. } = numbers;
+    let follow = |old: &Tensor, new: Tensor| -> Result<Tensor> { Ok((old + (new - old)?.affine(share, 0.0)?)?) };
+    target.whole(slots, |w, g, state| {
+        let square = g.sqr()?;
+        let (v, state) = if g.rank() < 2 {
+            let v = follow(&state[0], square)?;
+            (v.clone(), vec![v])
+        } else {
+            let r = follow(&state[0], square.mean_keepdim(D::Minus1)?)?;
+            let c = follow(&state[1], square.mean_keepdim(D::Minus2)?)?;
+            let mean = r.mean_keepdim(D::Minus2)?.clamp(least, f64::INFINITY)?;
+            (r.broadcast_mul(&c)?.broadcast_div(&mean)?, vec![r, c])
+        };
+        let u = (g / v.clamp(least * least, f64::INFINITY)?.sqrt()?)?;
+        let mean_square = |x: &Tensor| root_mean_square(x).map(|root| root * root);
+        let length = numbers.length(mean_square(&w)?, mean_square(&u)?);
+        let w = w.affine(1.0 - numbers.decay, 0.0)?;
+        Ok(((w - u.affine(length, 0.0)?)?, state))
+    })
 }
 
 impl Algorithm for TorchAdafactor {
@@ -78,23 +207,25 @@ impl Algorithm for TorchAdafactor {
     }
 
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
-        let slots = self.slots(target.shape());
-        let rate = step.learning_rate.min(1.0 / step.t.sqrt());
-        target.whole(&slots, |w, g, state| {
-            let resolution = if w.dtype() == candle_core::DType::F64 {
-                f64::EPSILON
-            } else {
-                f32::EPSILON.into()
-            };
-            let least = self.eps.0.unwrap_or(resolution);
-            // The scale is that of the weights before they decay.
-            let scale = self.eps.1.max(root_mean_square(&w)?) * rate;
-            let w = w.affine(1.0 - step.learning_rate * step.weight_decay, 0.0)?;
-            let (v, state) = self.second_moment(&g, &state, step.t.powf(self.beta2_decay), least)?;
-            let u = (g / v.clamp(least * least, f64::INFINITY)?.sqrt()?)?;
-            let length = scale / (root_mean_square(&u)? / self.d).max(1.0);
-            Ok(((w - u.affine(length, 0.0)?)?, state))
-        })
+        let resolution = if target.var.dtype() == DType::F64 {
+            f64::EPSILON
+        } else {
+            f32::EPSILON.into()
+        };
+        let numbers = Numbers {
+            share: step.t.powf(self.beta2_decay),
+            least: self.eps.0.unwrap_or(resolution),
+            least_scale: self.eps.1,
+            largest: self.d,
+            rate: step.learning_rate.min(1.0 / step.t.sqrt()),
+            decay: Convention::Torch.decay(step.learning_rate * step.weight_decay, target.var.dtype()),
+        };
+        match (target.shape().len(), target.var.dtype()) {
+            _ if target.weights.is_none() => on_tensors(numbers, &self.slots(target.shape()), target),
+            (0 | 1, _) => vector_in_place(numbers, target),
+            (_, DType::F64) => matrix_in_place::<f64>(numbers, target),
+            _ => matrix_in_place::<f32>(numbers, target),
+        }
     }
 
     fn validate(&self) -> Result<()> {

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::torch;
+use super::{TorchAdamW, torch};
 use crate::algorithm::Check;
 use crate::catalogue::{Description, Family, Paper};
 use crate::newton_schulz::{NewtonSchulz, Precision};
-use crate::{Algorithm, Error, Result, SlotSpec, Step, Target};
+use crate::orthogonal::{Momentum, step_in_place};
+use crate::{Algorithm, Error, Number, Result, SlotSpec, Step, Target};
 
 /// How the rate is fitted to the shape of a matrix of `n` rows and `k` columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,13 +17,16 @@ pub enum AdjustLr {
     Original,
     /// `0.2 sqrt(max(n, k))`: steps as long as Adam's.
     MatchRmsAdamw,
+    /// `sqrt(n / k)`, also below 1.
+    SpectralUnclamped,
 }
 
 /// Muon (PyTorch `torch.optim.Muon`).
 ///
 /// `b <- b + (g - b)(1 - momentum)`, `u = g + momentum (b - g)` (without Nesterov `u = b`), `u` is brought near the nearest orthogonal
 /// matrix by `ns_steps` Newton-Schulz iterations, each result rounded to bfloat16; `w <- w - eta lambda w - eta s u` with `s`
-/// from `adjust_lr_fn`. Only for matrices: give other parameters to another optimizer (`MultiOptimizer`), or take [`Muon`](crate::Muon).
+/// from `adjust_lr_fn`. Only for matrices: [`OptimizerBuilder::build_for`](crate::OptimizerBuilder::build_for) gives the other parameters of a network
+/// to AdamW; [`Muon`](crate::Muon) takes such a step itself.
 ///
 /// Defaults: `lr` 0.001, `weight_decay` 0.1, `momentum` 0.95, `nesterov` true, `ns_coefficients` (3.4445, -4.775, 2.0315), `eps` 1e-7,
 /// `ns_steps` 5, `adjust_lr_fn` none. State: 4 bytes a parameter in `f32`. Paper: Jordan et al., *Muon: An optimizer for hidden
@@ -57,6 +61,21 @@ impl Default for TorchMuon {
     }
 }
 
+/// The mean of the gradients, old ones counting less.
+#[derive(Clone, Copy)]
+struct Mean {
+    momentum: f64,
+    nesterov: bool,
+}
+
+impl Momentum for Mean {
+    #[inline(always)]
+    fn follow<A: Number>(&self, g: A, b: A) -> (A, A) {
+        let b = b + (g - b) * (1.0 - self.momentum);
+        (b, if self.nesterov { g + (b - g) * self.momentum } else { b })
+    }
+}
+
 impl Algorithm for TorchMuon {
     torch!("Muon", 0.001, Some(0.1));
 
@@ -72,8 +91,13 @@ impl Algorithm for TorchMuon {
             class: self.class(),
             path: path.to_owned(),
             shape: shape.to_vec(),
-            expected: "matrices; use 'muon', which takes Adam's step for all else, or a MultiOptimizer",
+            expected: "matrices; use 'muon', which takes Adam's step for all else, OptimizerBuilder::build_for, which gives all \
+                       else to AdamW, or a MultiOptimizer",
         })
+    }
+
+    fn companion(&self) -> Option<Box<dyn Algorithm>> {
+        Some(Box::new(TorchAdamW::default()))
     }
 
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
@@ -82,6 +106,7 @@ impl Algorithm for TorchMuon {
         let scale = match self.adjust_lr_fn.unwrap_or(AdjustLr::Original) {
             AdjustLr::Original => (rows / columns).max(1.0).sqrt(),
             AdjustLr::MatchRmsAdamw => 0.2 * rows.max(columns).sqrt(),
+            AdjustLr::SpectralUnclamped => (rows / columns).sqrt(),
         };
         let length = step.learning_rate * scale;
         let iteration = NewtonSchulz {
@@ -90,6 +115,13 @@ impl Algorithm for TorchMuon {
             epsilon: self.eps,
             precision: Precision::Bfloat16,
         };
+        let follow = Mean {
+            momentum: self.momentum,
+            nesterov: self.nesterov,
+        };
+        if step_in_place(target, &iteration, follow, length)? {
+            return Ok(());
+        }
         target.whole(&self.slots(&shape), |w, g, state| {
             let b = (&state[0] + (&g - &state[0])?.affine(1.0 - self.momentum, 0.0)?)?;
             let u = if self.nesterov {
@@ -100,6 +132,10 @@ impl Algorithm for TorchMuon {
             let u = iteration.orthogonalize(&u)?;
             Ok(((w - u.affine(length, 0.0)?)?, vec![b]))
         })
+    }
+
+    fn shares_memory(&self) -> bool {
+        true
     }
 
     fn validate(&self) -> Result<()> {
