@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor, Var};
 use kernels::random::Stream;
-use optimizers::{Optimizer, Parameter};
+use optimizers::{Optimizer, OptimizerBuilder, Parameter};
 use serde::{Deserialize, Serialize};
 
 use crate::trial::{Outcome, Point, Timing};
@@ -136,6 +136,9 @@ pub struct Landscape {
     pub every: u64,
 }
 
+/// What the state of an optimizer is kept under.
+const PATH: &str = "x";
+
 /// The score where the lowest value was met to the last bit; `f64` has about 16 decimal digits.
 pub(crate) const MOST_ORDERS: f64 = 16.0;
 
@@ -145,6 +148,9 @@ fn orders(start: f64, now: f64) -> f64 {
 }
 
 /// The way of an optimizer on a surface: the points after each step, the start first.
+///
+/// Where an optimizer evaluates with other weights than it trains (schedule-free methods, moving averages), they are the points to
+/// evaluate with: what a network would be used with if the training ended there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trajectory {
     /// The points, as long as they were numbers.
@@ -195,7 +201,8 @@ pub fn best_trajectory(
 ) -> Result<(f64, Trajectory)> {
     let mut best: Option<(f64, f64, Trajectory)> = None;
     for &rate in rates {
-        let mut optimizer = Optimizer::builder(optimizer)?.learning_rate(rate).build()?;
+        let builder = Optimizer::builder(optimizer)?.learning_rate(rate);
+        let mut optimizer = builder.build_for([(PATH, [surface.dimension()].as_slice())])?;
         let path = trajectory(surface, &mut optimizer, start, steps)?;
         let end = match path.points.last() {
             Some(end) if !path.diverged => surface.value(end),
@@ -209,7 +216,8 @@ pub fn best_trajectory(
     Ok((rate, path))
 }
 
-/// Calls `each(step, x)` after every step until it says no; `false` where the point or its gradient is not finite.
+/// Calls `each(step, x)` after every step, with the point to evaluate with, until it says no; `false` where a point or a gradient is not
+/// finite.
 fn walk(
     surface: &Surface,
     optimizer: &mut Optimizer,
@@ -226,7 +234,7 @@ fn walk(
         }
         let gradient = Tensor::from_vec(slope, x.len(), &Device::Cpu).map_err(training::Error::from)?;
         let parameter = Parameter {
-            path: "x",
+            path: PATH,
             var: &var,
             gradient: &gradient,
         };
@@ -238,30 +246,46 @@ fn walk(
         if x.iter().any(|x| !x.is_finite()) {
             return Ok(false);
         }
-        if !each(step, &x) {
+        let goes_on = match evaluated(optimizer, &var)? {
+            Some(evaluated) => each(step, &evaluated),
+            None => each(step, &x),
+        };
+        if !goes_on {
             return Ok(true);
         }
     }
     Ok(true)
 }
 
+/// The point to evaluate with, where it is another than the one that gradients are taken at.
+fn evaluated(optimizer: &mut Optimizer, var: &Var) -> Result<Option<Vec<f64>>> {
+    if !optimizer.has_averages() {
+        return Ok(None);
+    }
+    optimizer.exchange_averages(&[(PATH, var)])?;
+    let x = var.to_vec1().map_err(training::Error::from)?;
+    optimizer.exchange_averages(&[(PATH, var)])?;
+    Ok(Some(x))
+}
+
 impl Landscape {
     /// One run from the point of `seed`.
     pub(crate) fn attempt(
         &self,
-        optimizer: &mut Optimizer,
+        optimizer: OptimizerBuilder,
         seed: u64,
         interrupt: &AtomicBool,
     ) -> Result<(Outcome, Timing)> {
         let started = Instant::now();
         let surface = &self.surface;
+        let mut optimizer = optimizer.build_for([(PATH, [surface.dimension()].as_slice())])?;
         let start = surface.start(seed);
         let first = surface.value(&start);
         let mut curve = Vec::new();
         let mut points = Vec::new();
         let mut last = first;
         let mut stopped = false;
-        let finished = walk(surface, optimizer, &start, self.steps, |step, x| {
+        let finished = walk(surface, &mut optimizer, &start, self.steps, |step, x| {
             stopped = interrupt.load(Ordering::Relaxed);
             if step.is_multiple_of(self.every) || step == self.steps {
                 last = surface.value(x);
@@ -363,6 +387,40 @@ mod tests {
         assert_eq!((orders(1.0, 0.0), orders(1.0, 2.0)), (16.0, 0.0));
     }
 
+    /// `y` is where the gradients of Schedule-Free SGD are taken, `x` the mean that it evaluates with.
+    #[test]
+    fn schedule_free_methods_are_measured_where_they_evaluate() {
+        let surface = Surface::Quadratic {
+            condition: 10.0,
+            rotated: false,
+            dimension: 2,
+        };
+        let free = || Optimizer::builder("schedule_free_sgd").unwrap().learning_rate(0.5);
+        let path = trajectory(&surface, &mut free().build().unwrap(), &[3.0, -1.0], 20).unwrap();
+        for (i, lambda) in [0.1, 1.0].into_iter().enumerate() {
+            let start = path.points[0][i];
+            let (mut x, mut y, mut z) = (start, start, start);
+            for step in 1..=20 {
+                z -= 0.5 * lambda * (y - 1.0);
+                x += (z - x) / f64::from(step);
+                y = 0.1 * z + 0.9 * x;
+                assert!((path.points[step as usize][i] - x).abs() < 1e-12, "{step} {i}");
+            }
+            assert!((x - y).abs() > 1e-3);
+        }
+        // The score is that of the same points.
+        let landscape = Landscape {
+            surface: surface.clone(),
+            steps: 20,
+            every: 5,
+        };
+        let path = trajectory(&surface, &mut free().build().unwrap(), &surface.start(1), 20).unwrap();
+        let (outcome, _) = landscape.attempt(free(), 1, &AtomicBool::new(false)).unwrap();
+        for point in &outcome.curve {
+            assert_eq!(point.loss, Some(surface.value(&path.points[point.step as usize])));
+        }
+    }
+
     /// Gradient descent on `½ λ y²` multiplies `y` by `1 - η λ` in each step: the whole path is known.
     #[test]
     fn gradient_descent_goes_where_the_formula_says() {
@@ -384,8 +442,8 @@ mod tests {
             steps: 10_000,
             every: 10,
         };
-        let mut wild = Optimizer::builder("sgd").unwrap().learning_rate(5.0).build().unwrap();
-        let (outcome, timing) = landscape.attempt(&mut wild, 1, &AtomicBool::new(false)).unwrap();
+        let wild = Optimizer::builder("sgd").unwrap().learning_rate(5.0);
+        let (outcome, timing) = landscape.attempt(wild, 1, &AtomicBool::new(false)).unwrap();
         assert!(outcome.diverged && outcome.validation == 0.0 && outcome.validation_loss.is_none());
         assert_eq!(outcome.curve.len(), timing.points.len());
         assert!(outcome.curve.len() < 1000);

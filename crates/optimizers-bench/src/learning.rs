@@ -6,7 +6,7 @@ use std::time::Instant;
 use candle_core::{DType, Device};
 use models::Network;
 use nn_theory::ModelSpec;
-use optimizers::Optimizer;
+use optimizers::OptimizerBuilder;
 use sha2::{Digest, Sha256};
 use training::{EpochRecord, Loss, Samples, StopReason, Targets, Trainer, evaluate, measure};
 
@@ -112,13 +112,17 @@ impl Learning {
     /// One training with `optimizer` from the weights of `seed`.
     pub(crate) fn attempt(
         &self,
-        optimizer: &mut Optimizer,
+        optimizer: OptimizerBuilder,
         seed: u64,
         interrupt: &AtomicBool,
     ) -> Result<(Outcome, Timing), Failure> {
         let started = Instant::now();
         let mut network = Network::new(self.network.clone(), seed, &Device::Cpu, DType::F32)
             .map_err(|error| Failure::Other(training::Error::from(error)))?;
+        let weights = network.weights();
+        let mut optimizer = optimizer
+            .build_for(weights.map(|weight| (weight.path.as_str(), weight.var.dims())))
+            .map_err(|error| Failure::Other(error.into()))?;
         let mut curve = Curve::default();
         let trained = Trainer::new()
             .epochs(self.epochs)
@@ -128,7 +132,7 @@ impl Learning {
             .validation_data(&self.validation)
             .interrupt(interrupt)
             .callback(&mut curve)
-            .fit(&mut network, optimizer, &self.train);
+            .fit(&mut network, &mut optimizer, &self.train);
         let records = match trained {
             Ok(history) if history.stopped == StopReason::Interrupted => return Err(Failure::Interrupted),
             Ok(history) => Some(history.epochs),

@@ -163,16 +163,14 @@ impl Task {
             seed: trial.seed,
             source: Box::new(source),
         };
-        let mut optimizer = Optimizer::builder(&trial.optimizer)?
-            .learning_rate(trial.learning_rate)
-            .build()?;
+        let optimizer = Optimizer::builder(&trial.optimizer)?.learning_rate(trial.learning_rate);
         match &self.problem {
             Problem::Learning(learning) => learning
-                .attempt(&mut optimizer, trial.seed, interrupt)
+                .attempt(optimizer, trial.seed, interrupt)
                 .map_err(|failure| failure.of(failed)),
             Problem::Landscape(landscape) => {
                 landscape
-                    .attempt(&mut optimizer, trial.seed, interrupt)
+                    .attempt(optimizer, trial.seed, interrupt)
                     .map_err(|error| match error {
                         Error::Training(source) => failed(source),
                         Error::Optimizer(source) => failed(source.into()),

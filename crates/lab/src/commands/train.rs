@@ -63,8 +63,9 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let dataset = context.dataset_or(DEFAULT_DATA)?;
     let (mut network, mut optimizer, history) = match beginning {
         Beginning::Fresh(builder) => {
-            let optimizer = optimizer(args, *builder, &mut settings, dataset.train.labels.len())?;
-            (network(args, &context, &dataset)?, optimizer, History::default())
+            let network = network(args, &context, &dataset)?;
+            let optimizer = optimizer(args, *builder, &mut settings, dataset.train.labels.len(), &network)?;
+            (network, optimizer, History::default())
         }
         Beginning::Resumed(resumed) => {
             super::evaluate::check_classes(args.resume.as_deref(), &resumed.classes, &dataset)?;
@@ -123,8 +124,14 @@ fn optimizer(
     builder: OptimizerBuilder,
     settings: &mut Settings,
     samples: usize,
+    network: &Network,
 ) -> Result<Optimizer> {
-    let plain = builder.clone().build()?;
+    let weights = || {
+        network
+            .weights()
+            .map(|weight| (weight.path.as_str(), weight.var.dims()))
+    };
+    let plain = builder.clone().build_for(weights())?;
     settings.options.learning_rate = Some(plain.learning_rate());
     let Some(text) = &args.how.schedule else {
         return Ok(plain);
@@ -132,7 +139,7 @@ fn optimizer(
     let learnt = samples - (samples as f64 * settings.validation_split) as usize;
     let steps = learnt.div_ceil(settings.batch_size).max(1);
     let schedule = options::schedule(text, plain.learning_rate(), steps, settings.epochs)?;
-    Ok(builder.schedule(schedule).build()?)
+    Ok(builder.schedule(schedule).build_for(weights())?)
 }
 
 /// The catalogue's spelling of a name; anything else as it is.

@@ -218,12 +218,14 @@ fn every_optimizer_goes_on_from_a_file_to_the_same_bits() {
         scaled,
         Optimizer::multi([("last/bias", adam())], Optimizer::by_name("nadam").unwrap()).unwrap(),
     ];
-    // PyTorch's Muon takes matrices only.
-    let names = optimizers::catalogue()
-        .iter()
-        .map(|info| info.name)
-        .filter(|name| *name != "torch_muon");
-    all.extend(names.map(|name| Optimizer::by_name(name).unwrap()));
+    let network = plane_network();
+    let weights = || {
+        network
+            .weights()
+            .map(|weight| (weight.path.as_str(), weight.var.dims()))
+    };
+    let names = optimizers::catalogue().iter().map(|info| info.name);
+    all.extend(names.map(|name| Optimizer::builder(name).unwrap().build_for(weights()).unwrap()));
     for optimizer in all {
         let what = optimizer.name().to_owned();
         let run = |epochs, trained: Trained, file: Option<&Path>| {

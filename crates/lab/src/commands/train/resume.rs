@@ -66,7 +66,13 @@ pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(
             epochs(done)
         );
     }
-    let own = resumed.optimizer.options();
+    // Of several optimizers the last one is that of the name; the others have what it has.
+    let own = resumed
+        .optimizer
+        .parts()
+        .next_back()
+        .unwrap_or(&resumed.optimizer)
+        .options();
     for (option, given, stored) in [
         ("--weight-decay", args.how.weight_decay, own.weight_decay),
         ("--clipnorm", args.how.clipnorm, own.clipnorm),
