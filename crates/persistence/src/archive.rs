@@ -127,40 +127,58 @@ impl Archive {
         };
         let part = self.source.part(member.start..member.start + member.stored);
         let part = part.ok_or_else(|| Fault::new(format!("member '{}'", quoted(name)), "lies outside of the file"))?;
-        let stored = part.bytes();
         let place = || format!("member '{}'", quoted(name));
-        let check = |unpacked: &Source| {
-            let found = checksum(unpacked);
-            if found == member.crc32 {
+        let check = |size: u64, crc32: u32| {
+            let reason = if size != member.size {
+                let found = if size > member.size { "more" } else { "fewer" };
+                format!("unpacks to {found} than the {} bytes it claims", member.size)
+            } else if crc32 != member.crc32 {
+                format!("has the CRC-32 {crc32:08x}, the directory says {:08x}", member.crc32)
+            } else {
                 return Ok(());
-            }
-            let reason = format!("has the CRC-32 {found:08x}, the directory says {:08x}", member.crc32);
+            };
             Err(Fault::new(place(), reason))
         };
         if !member.deflated {
             if checked {
-                check(&part)?;
+                check(member.size, checksum(&part))?;
             }
             return Ok(Some(part));
         }
-        // The size was checked against the ratio and the budget.
-        let mut unpacked = Vec::with_capacity(member.size as usize);
-        DeflateDecoder::new(stored)
-            .take(member.size + 1)
-            .read_to_end(&mut unpacked)
-            .map_err(|error| Fault::new(place(), format!("cannot be unpacked: {error}")))?;
-        if unpacked.len() as u64 != member.size {
-            let found = if unpacked.len() as u64 > member.size {
-                "more"
-            } else {
-                "fewer"
-            };
-            let reason = format!("unpacks to {found} than the {} bytes it claims", member.size);
-            return Err(Fault::new(place(), reason));
+        let unpack = |keep: &mut dyn FnMut(&[u8])| {
+            let found = unpacked(part.bytes(), member.size, keep);
+            found.map_err(|error| Fault::new(place(), format!("cannot be unpacked: {error}")))
+        };
+        if member.size > SMALL {
+            // Memory is not asked for on the word of the directory: the first time through only counts.
+            let (size, crc32) = unpack(&mut |_| {})?;
+            check(size, crc32)?;
         }
-        let unpacked = Source::from_bytes(self.source.path(), unpacked, self.source.limits());
-        check(&unpacked)?;
-        Ok(Some(unpacked))
+        let mut bytes = Vec::with_capacity(member.size as usize);
+        let (size, crc32) = unpack(&mut |piece| bytes.extend_from_slice(piece))?;
+        check(size, crc32)?;
+        Ok(Some(Source::from_bytes(
+            self.source.path(),
+            bytes,
+            self.source.limits(),
+        )))
+    }
+}
+
+/// Unpacks piece by piece, at most one byte more than `most`; how many bytes came out, and their CRC-32.
+fn unpacked(stored: &[u8], most: u64, keep: &mut dyn FnMut(&[u8])) -> std::io::Result<(u64, u32)> {
+    let mut unpacking = DeflateDecoder::new(stored).take(most.saturating_add(1));
+    let mut piece = [0; 1 << 14];
+    let (mut size, mut hash) = (0, crc32fast::Hasher::new());
+    loop {
+        match unpacking.read(&mut piece)? {
+            0 => return Ok((size, hash.finalize())),
+            count => {
+                size += count as u64;
+                hash.update(&piece[..count]);
+                keep(&piece[..count]);
+            }
+        }
     }
 }
 

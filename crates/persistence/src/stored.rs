@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -179,6 +180,14 @@ impl StoredTensor {
     pub fn release(&self) {
         if let Data::File(part) | Data::Checked(part, _) = &self.data {
             part.release();
+        }
+    }
+
+    /// Where in their file the numbers lie as they are.
+    pub(crate) fn place(&self) -> Option<Range<usize>> {
+        match &self.data {
+            Data::File(part) | Data::Checked(part, _) => Some(part.offset()..part.offset() + part.bytes().len()),
+            _ => None,
         }
     }
 

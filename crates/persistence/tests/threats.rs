@@ -2,6 +2,7 @@
 //! touched, nothing is allocated on a file's word.
 
 mod common;
+mod hostile;
 
 use std::fs;
 use std::io::Write as _;
@@ -304,27 +305,66 @@ fn attack(name: &str) -> PathBuf {
 fn cve_2026_1669_external_storage_is_refused() {
     let error = refused_weights(&attack("external_storage.weights.h5"));
     assert!(
-        matches!(&error, Error::Refused { .. } | Error::Malformed { .. }),
+        matches!(&error, Error::Refused { what, .. } if what == "external storage"),
         "{error}"
     );
 }
 
 #[test]
-fn cve_2026_9335_external_and_soft_links_are_not_followed() {
-    for name in ["external_link.weights.h5", "soft_link.weights.h5"] {
-        let error = refused_weights(&attack(name));
+fn cve_2026_9335_external_and_soft_links_are_refused_by_name() {
+    // In the header of the group, in a heap, and in the symbol table of an older file.
+    for (name, kind, target) in [
+        (
+            "external_link",
+            "an external link",
+            "'/kernel' of the file '/etc/hostname'",
+        ),
+        (
+            "external_link_in_heap",
+            "an external link",
+            "'/kernel' of the file '/etc/hostname'",
+        ),
+        ("soft_link", "a soft link", "'/nowhere/kernel'"),
+        ("soft_link_in_table", "a soft link", "'/nowhere/kernel'"),
+    ] {
+        let path = attack(&format!("{name}.weights.h5"));
+        // Whoever only looks at the file is told as well.
+        for error in [
+            refused_weights(&path),
+            persistence::inspect(&path).map(|_| ()).unwrap_err(),
+        ] {
+            assert!(
+                matches!(&error, Error::Refused { place, what, .. }
+                    if place.starts_with("the link '0' (byte ") && *what == format!("{kind} to {target}")),
+                "{name}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn cve_2026_9335_links_within_archives_and_legacy_files() {
+    let files = Files::new();
+    for (name, what) in [("soft_link", "a soft link"), ("external_link", "an external link")] {
+        let path = files.weights(fs::read(attack(&format!("{name}.weights.h5"))).unwrap());
+        let error = refused(&path);
         assert!(
-            matches!(&error, Error::MissingWeight { .. } | Error::Malformed { .. }),
+            matches!(&error, Error::Refused { what: found, .. } if found.starts_with(what)),
             "{name}: {error}"
         );
     }
+    let error = refused(&attack("soft_link_legacy.h5"));
+    assert!(
+        matches!(&error, Error::Refused { what, .. } if what.starts_with("a soft link")),
+        "{error}"
+    );
 }
 
 #[test]
 fn cve_2026_12480_virtual_data_sets_are_refused() {
     let error = refused_weights(&attack("virtual.weights.h5"));
     assert!(
-        matches!(&error, Error::Refused { .. } | Error::Malformed { .. }),
+        matches!(&error, Error::Refused { what, .. } if what == "a virtual data set"),
         "{error}"
     );
 }
@@ -375,7 +415,7 @@ fn zip_bombs_are_refused_before_they_are_unpacked() {
     let path = files.path("bomb.keras");
     fs::write(
         &path,
-        deflated("config.json", &packed, text.len() as u32, crc32fast::hash(&text)),
+        hostile::packed("config.json", &packed, text.len() as u32, crc32fast::hash(&text)),
     )
     .unwrap();
     let error = refused(&path);
@@ -386,7 +426,7 @@ fn zip_bombs_are_refused_before_they_are_unpacked() {
     // A directory that lies about the size is found out when that many bytes are unpacked.
     fs::write(
         &path,
-        deflated("config.json", &packed, 1000, crc32fast::hash(&text[..1000])),
+        hostile::packed("config.json", &packed, 1000, crc32fast::hash(&text[..1000])),
     )
     .unwrap();
     let error = refused(&path);
@@ -396,31 +436,44 @@ fn zip_bombs_are_refused_before_they_are_unpacked() {
     );
 }
 
-/// A zip archive of one deflated member, written by hand (the crate is built without compression here).
-fn deflated(name: &str, packed: &[u8], size: u32, crc32: u32) -> Vec<u8> {
-    let common = |file: &mut Vec<u8>| {
-        file.extend([20, 0, 0, 0, 8, 0, 0, 0, 0x21, 0]);
-        file.extend(crc32.to_le_bytes());
-        file.extend((packed.len() as u32).to_le_bytes());
-        file.extend(size.to_le_bytes());
-        file.extend((name.len() as u16).to_le_bytes());
+#[test]
+fn zip_archives_above_the_budget_are_refused_one_by_one_and_in_sum() {
+    let files = Files::new();
+    let size = fs::metadata(files.path("good.keras")).unwrap().len();
+    let limits = |bytes| Limits {
+        bytes,
+        ..Limits::default()
     };
-    let mut file = b"PK\x03\x04".to_vec();
-    common(&mut file);
-    file.extend([0, 0]);
-    file.extend(name.as_bytes());
-    file.extend(packed);
-    let directory = file.len() as u32;
-    file.extend(b"PK\x01\x02\x14\x00");
-    common(&mut file);
-    file.extend([0; 16]);
-    file.extend(name.as_bytes());
-    let length = file.len() as u32 - directory;
-    file.extend(b"PK\x05\x06\x00\x00\x00\x00\x01\x00\x01\x00");
-    file.extend(length.to_le_bytes());
-    file.extend(directory.to_le_bytes());
-    file.extend([0, 0]);
-    file
+    let path = files.archive(|members| {
+        for number in 0..4 {
+            members.push((format!("assets/{number}"), vec![number; 1000]));
+        }
+    });
+    assert!(persistence::open_with(&path, &limits(2 * size)).is_ok());
+    let error = persistence::open_with(&path, &limits(size)).map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    // The file itself is within the limit, its members are the same bytes four times.
+    let mut bytes = fs::read(files.path("good.keras")).unwrap();
+    let names = ["config.json", "metadata.json", "model.weights.h5"];
+    let ends: Vec<usize> = names.iter().filter_map(|name| last(&bytes, name.as_bytes())).collect();
+    assert_eq!(ends.len(), 3);
+    // In the directory the sizes stand 22 and 26 bytes before the name; one that is doubled unpacks to more than there is.
+    let at = ends[2] - 26;
+    let stored = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    bytes[at..at + 4].copy_from_slice(&(stored * 2).to_le_bytes());
+    bytes[at + 4..at + 8].copy_from_slice(&(stored * 2).to_le_bytes());
+    let path = files.path("doubled.keras");
+    fs::write(&path, bytes).unwrap();
+    let error = persistence::open_with(&path, &limits(size)).map(|_| ()).unwrap_err();
+    assert!(
+        matches!(&error, Error::Malformed { place, reason, .. } if place.contains("model.weights.h5") && reason.contains("more than the")),
+        "{error}"
+    );
+}
+
+/// Where a text stands last.
+fn last(bytes: &[u8], text: &[u8]) -> Option<usize> {
+    bytes.windows(text.len()).rposition(|window| window == text)
 }
 
 #[test]
@@ -435,7 +488,7 @@ fn compressed_members_of_an_honest_archive_are_read() {
     let sum = crc32fast::hash(config.as_bytes());
     fs::write(
         &path,
-        deflated("config.json", &packed.finish().unwrap(), config.len() as u32, sum),
+        hostile::packed("config.json", &packed.finish().unwrap(), config.len() as u32, sum),
     )
     .unwrap();
     // The description is read; what is missing are the weights.

@@ -10,12 +10,17 @@ use hdf5_pure::{
 };
 use safetensors::Dtype;
 
+use super::links;
+use crate::fault::quoted;
 use crate::source::shorten;
 use crate::stored::byte_count;
 use crate::{Error, Result, Source, StoredTensor};
 
 /// What messages call the format.
 pub(super) const NAME: &str = "HDF5";
+
+/// So many bytes beside the numbers are searched for links: names, shapes and attributes of thousands of layers.
+const SEARCHED: usize = 1 << 24;
 
 /// IEEE half precision, as h5py writes `float16`.
 pub(super) const HALF: FloatingPointLayout = FloatingPointLayout {
@@ -121,11 +126,52 @@ impl H5File {
         Ok(children)
     }
 
-    /// All data sets below a group, by path from the root, each looked up once.
-    pub(super) fn tensors(&self, below: &str) -> Result<BTreeMap<String, StoredTensor>> {
+    /// All data sets, by path from the root, each looked up once.
+    pub(super) fn tensors(&self) -> Result<BTreeMap<String, StoredTensor>> {
+        let found = self.walked();
+        self.refuse_links(found.iter().flat_map(BTreeMap::values))?;
+        found
+    }
+
+    /// Refuses a file with a link that leads elsewhere, before what it stands for is said to be missing. The places of the numbers of
+    /// `known` tensors are not searched.
+    pub(super) fn refuse_links<'t>(&self, known: impl Iterator<Item = &'t StoredTensor>) -> Result<()> {
+        let begin = self.source.offset();
+        let numbers = known.filter_map(StoredTensor::place);
+        let mut numbers: Vec<_> = numbers
+            .map(|place| place.start.saturating_sub(begin)..place.end.saturating_sub(begin))
+            .collect();
+        numbers.sort_unstable_by_key(|place| place.start);
+        let Some(link) = links::first(self.source.bytes(), &numbers, SEARCHED) else {
+            return Ok(());
+        };
+        let place = match &link.name {
+            Some(name) => format!("the link '{}' (byte {})", quoted(name), link.byte),
+            None => format!("a symbol table (byte {})", link.byte),
+        };
+        let mut what = if link.file.is_some() {
+            "an external link"
+        } else {
+            "a soft link"
+        }
+        .to_string();
+        for (word, text) in [("to", &link.target), ("of the file", &link.file)] {
+            if let Some(text) = text {
+                what += &format!(" {word} '{}'", quoted(text));
+            }
+        }
+        Err(Error::refused(
+            &self.source,
+            place,
+            what,
+            "its numbers would come from elsewhere; save the model again without links",
+        ))
+    }
+
+    fn walked(&self) -> Result<BTreeMap<String, StoredTensor>> {
         let mut found = BTreeMap::new();
         // Groups that are still to be looked at, with their depth. A group that holds itself ends at the depth.
-        let mut open = vec![(below.to_string(), 0)];
+        let mut open = vec![(String::new(), 0)];
         let mut visited = 0;
         while let Some((path, depth)) = open.pop() {
             visited += 1;

@@ -3,6 +3,7 @@
 mod hdf5;
 mod hdf5_writer;
 mod legacy;
+mod links;
 mod places;
 mod read;
 mod variables;

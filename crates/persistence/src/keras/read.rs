@@ -48,7 +48,7 @@ pub(crate) fn read_archive(source: &Source) -> Result<Model> {
         model.notes.push(format!("the member '{}' was not read", shorten(name)));
     }
     let file = H5File::open(&member(source, &archive, WEIGHTS)?)?;
-    let tensors = file.tensors("")?;
+    let tensors = file.tensors()?;
     describe_with(&mut model, spec, tensors)?;
     Ok(model)
 }
@@ -83,7 +83,7 @@ fn text(source: &Source, archive: &Archive, name: &str, most: usize) -> Result<S
 pub(crate) fn read_weights(source: &Source) -> Result<Model> {
     let file = H5File::open(source)?;
     let mut model = Model::new(source.path(), Format::WeightsH5);
-    model.weights = file.tensors("")?.into_iter().collect();
+    model.weights = file.tensors()?.into_iter().collect();
     if model.weights.is_empty() {
         return Err(file.damaged("the root group", "there is no data set in it"));
     }
@@ -223,7 +223,7 @@ pub(crate) fn read_legacy(source: &Source) -> Result<Model> {
     let Some(config) = text("model_config") else {
         if attributes.contains_key("layer_names") {
             // Keras 2's `save_weights`: the layers are in the root group.
-            model.weights = file.tensors("")?.into_iter().collect();
+            model.weights = file.tensors()?.into_iter().collect();
             return Ok(model);
         }
         return Err(file.damaged(
@@ -236,11 +236,13 @@ pub(crate) fn read_legacy(source: &Source) -> Result<Model> {
     if let Some(training) = text("training_config") {
         model.metadata.compile = Some(modern(json(source, "the attribute 'training_config'", &training)?));
     }
-    super::legacy::attach(&file, "model_weights", &spec, &mut model)?;
+    let attached = super::legacy::attach(&file, "model_weights", &spec, &mut model);
+    let values = super::legacy::optimizer(&file);
+    file.refuse_links(model.weights.values().chain(values.iter().flatten()))?;
+    attached?;
     model.spec = Some(spec);
     model.check()?;
-    let values = super::legacy::optimizer(&file)?;
-    restore(&mut model, values)?;
+    restore(&mut model, values?)?;
     Ok(model)
 }
 

@@ -2,14 +2,15 @@
 
 Each pretends to be `model.weights.h5` of a Sequential of one Dense(2) for two inputs.
 """
+import json
 import os
 import h5py, numpy as np
 
 here = os.path.dirname(os.path.abspath(__file__))
 
 
-def start(name):
-    f = h5py.File(os.path.join(here, name + ".weights.h5"), "w", libver="latest")
+def start(name, libver="latest"):
+    f = h5py.File(os.path.join(here, name + ".weights.h5"), "w", libver=libver)
     g = f.create_group("layers/dense/vars")
     g["1"] = np.zeros(2, "f4")
     return f, g
@@ -27,6 +28,30 @@ f, g = start("soft_link")
 f["elsewhere"] = np.ones((2, 2), "f4")
 g["0"] = h5py.SoftLink("/nowhere/kernel")
 f.close()
+
+# The same in a symbol table, and in a heap, where groups of other versions and sizes keep their links.
+f, g = start("soft_link_in_table", "earliest")
+g["0"] = h5py.SoftLink("/nowhere/kernel")
+f.close()
+
+f, g = start("external_link_in_heap")
+for n in range(20):
+    g[f"n{n}"] = np.zeros(1, "f4")
+g["0"] = h5py.ExternalLink("/etc/hostname", "/kernel")
+f.close()
+
+config = {"class_name": "Sequential", "config": {"name": "m", "layers": [
+    {"class_name": "InputLayer", "config": {"batch_shape": [None, 2], "dtype": "float32", "name": "x"}},
+    {"class_name": "Dense", "config": {"name": "dense", "units": 2}},
+]}}
+with h5py.File(os.path.join(here, "soft_link_legacy.h5"), "w") as f:
+    f.attrs["model_config"] = json.dumps(config)
+    weights = f.create_group("model_weights")
+    weights.attrs["layer_names"] = ["dense"]
+    layer = weights.create_group("dense")
+    layer.attrs["weight_names"] = ["kernel", "bias"]
+    layer["kernel"] = h5py.SoftLink("/nowhere/kernel")
+    layer["bias"] = np.zeros(2, "f4")
 
 f, g = start("virtual")
 layout = h5py.VirtualLayout((2, 2), "f4")
