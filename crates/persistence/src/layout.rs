@@ -35,6 +35,22 @@ pub(crate) fn gathered(source: &[u8], item: usize, offset: usize, shape: &[usize
     if shape.contains(&0) {
         return Vec::new();
     }
+    let last = shape.len().saturating_sub(1);
+    let near = (0..last).find(|&axis| strides[axis] == 1 && shape[axis] > 1);
+    if let Some(near) = near.filter(|_| strides[last] != 1 && shape[last] > 1) {
+        match item {
+            1 => return tiled::<1>(source, offset, shape, strides, near),
+            2 => return tiled::<2>(source, offset, shape, strides, near),
+            4 => return tiled::<4>(source, offset, shape, strides, near),
+            8 => return tiled::<8>(source, offset, shape, strides, near),
+            _ => {}
+        }
+    }
+    in_rows(source, item, offset, shape, strides)
+}
+
+/// The same row by row of the answer.
+fn in_rows(source: &[u8], item: usize, offset: usize, shape: &[usize], strides: &[usize]) -> Vec<u8> {
     let count: usize = shape.iter().product();
     let mut bytes = Vec::with_capacity(count * item);
     let (inner, inner_stride) = match (shape.last(), strides.last()) {
@@ -65,6 +81,47 @@ pub(crate) fn gathered(source: &[u8], item: usize, offset: usize, shape: &[usize
                 break;
             }
             start -= strides[axis] * shape[axis];
+            index[axis] = 0;
+        }
+    }
+}
+
+/// The same where the numbers along axis `near` lie beside each other in `source`, and those along the last axis do not: a square of both
+/// axes stays in the cache while it is turned.
+fn tiled<const N: usize>(source: &[u8], offset: usize, shape: &[usize], strides: &[usize], near: usize) -> Vec<u8> {
+    const SIDE: usize = 32;
+    let last = shape.len() - 1;
+    let own = row_major(shape);
+    let mut bytes = vec![0; shape.iter().product::<usize>() * N];
+    let (from, into) = (source.as_chunks::<N>().0, bytes.as_chunks_mut::<N>().0);
+    let outer: Vec<usize> = (0..last).filter(|&axis| axis != near).collect();
+    let mut index = vec![0; outer.len()];
+    let (mut start, mut place) = (offset, 0);
+    loop {
+        for rows in (0..shape[near]).step_by(SIDE) {
+            for columns in (0..shape[last]).step_by(SIDE) {
+                let end = shape[last].min(columns + SIDE);
+                for row in rows..shape[near].min(rows + SIDE) {
+                    let line = place + row * own[near];
+                    for (column, number) in (columns..end).zip(&mut into[line + columns..line + end]) {
+                        *number = from[start + row + column * strides[last]];
+                    }
+                }
+            }
+        }
+        let mut axis = outer.len();
+        loop {
+            if axis == 0 {
+                return bytes;
+            }
+            axis -= 1;
+            let at = outer[axis];
+            index[axis] += 1;
+            (start, place) = (start + strides[at], place + own[at]);
+            if index[axis] < shape[at] {
+                break;
+            }
+            (start, place) = (start - strides[at] * shape[at], place - own[at] * shape[at]);
             index[axis] = 0;
         }
     }
@@ -130,6 +187,26 @@ mod tests {
             permuted(&turned, 4, &shape, &inverse(&[2, 0, 1])),
             (numbers, vec![2, 3, 4])
         );
+    }
+
+    #[test]
+    fn tiles_and_rows_give_the_same_numbers() {
+        let numbers: Vec<u8> = (0..40_000u32).flat_map(u32::to_le_bytes).collect();
+        for (shape, strides) in [
+            (vec![70, 65], vec![1, 70]),
+            (vec![33, 3, 5], vec![1, 330, 33]),
+            (vec![3, 40, 2, 50], vec![4000, 1, 2000, 40]),
+            (vec![2, 31], vec![1, 0]),
+            (vec![4, 5, 6], vec![1, 1, 7]),
+        ] {
+            for item in [1, 2, 4, 8] {
+                let rows = in_rows(&numbers, item, 3, &shape, &strides);
+                assert!(
+                    gathered(&numbers, item, 3, &shape, &strides) == rows,
+                    "{shape:?} {strides:?} {item}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Writing HDF5 files of any size in the memory of one tensor.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::sync::{Mutex, PoisonError};
 
 use hdf5_pure::{
-    AttrValue, Datatype, DatatypeByteOrder, FileBuilder, FixedPointLayout, GroupBuilder, Layout, ReadSeekSource,
+    AttrValue, Datatype, DatatypeByteOrder, FileBuilder, FixedPointLayout, FormatError, GroupBuilder, Layout,
 };
 use indexmap::IndexMap;
 use safetensors::Dtype;
@@ -34,18 +35,30 @@ impl Tree {
         self.attributes.push((name.to_string(), value));
     }
 
+    /// Bytes of all tensors.
+    pub(super) fn bytes(&self) -> u64 {
+        let own = self.datasets.values().map(|tensor| tensor.byte_len() as u64);
+        own.chain(self.groups.values().map(Tree::bytes)).sum()
+    }
+
     /// Puts a tensor at a path.
     pub(super) fn insert(&mut self, path: &str, tensor: StoredTensor) {
         let (group, name) = path.rsplit_once('/').unwrap_or(("", path));
         self.group(group).datasets.insert(name.to_string(), tensor);
     }
 
-    /// Writes the file.
+    /// Writes the file from byte `begin` of `out` on, behind which nothing is; how long it has become.
     ///
     /// The crate wants the numbers of all data sets at once. Large ones are given to it as zeros, which take no memory because nobody
     /// ever writes to these pages, and are left out of the file as holes; then the file is asked where each belongs, and the numbers are
     /// written there, tensor by tensor.
-    pub(super) fn write(&self, format: Format, out: &mut File, failed: &dyn Fn(io::Error) -> Error) -> Result<()> {
+    pub(super) fn write(
+        &self,
+        format: Format,
+        out: &mut File,
+        begin: u64,
+        failed: &dyn Fn(io::Error) -> Error,
+    ) -> Result<u64> {
         let wrong = |error: hdf5_pure::Error| match error {
             hdf5_pure::Error::Io(error) => failed(error),
             other => Error::NotWritten {
@@ -66,6 +79,7 @@ impl Tree {
             let group = tree.build(builder.create_group(name))?;
             builder.add_group(group.finish());
         }
+        out.seek(SeekFrom::Start(begin)).map_err(failed)?;
         let mut sink = BufWriter::with_capacity(
             LARGE,
             Holes {
@@ -76,15 +90,17 @@ impl Tree {
         builder.finish_to(&mut sink).map_err(wrong)?;
         let holes = sink.into_inner().map_err(|error| failed(error.into_error()))?;
         let length = holes.position;
-        out.set_len(length).map_err(failed)?;
+        out.set_len(begin + length).map_err(failed)?;
         let mut large = Vec::new();
         self.large("", &mut large);
         if large.is_empty() {
-            return Ok(());
+            return Ok(length);
         }
-        let finished = hdf5_pure::File::from_source(
-            ReadSeekSource::new(out.try_clone().map_err(failed)?).map_err(|error| wrong(error.into()))?,
-        );
+        let finished = hdf5_pure::File::from_source(Part {
+            file: Mutex::new(out.try_clone().map_err(failed)?),
+            begin,
+            length,
+        });
         let finished = finished.map_err(wrong)?;
         for (path, tensor) in large {
             let place = finished
@@ -106,13 +122,13 @@ impl Tree {
                         "the data set '{path}' has another size than its tensor"
                     )));
                 }
-                out.seek(SeekFrom::Start(address))?;
+                out.seek(SeekFrom::Start(begin + address))?;
                 out.write_all(bytes)
             })?;
             written.map_err(failed)?;
             tensor.release();
         }
-        Ok(())
+        Ok(length)
     }
 
     fn build(&self, mut builder: GroupBuilder) -> Result<GroupBuilder> {
@@ -186,6 +202,30 @@ fn datatype(dtype: Dtype) -> Datatype {
         Dtype::I8 => whole(1, true),
         Dtype::U8 | Dtype::BOOL => whole(1, false),
         _ => hdf5_pure::make_f32_type(),
+    }
+}
+
+/// A part of a file that is an HDF5 file by itself.
+struct Part {
+    file: Mutex<File>,
+    begin: u64,
+    length: u64,
+}
+
+impl hdf5_pure::Source for Part {
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FormatError> {
+        let expected = buf.len();
+        let mut read = || {
+            // A lock that another thread left behind holds a file like any other.
+            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.seek(SeekFrom::Start(self.begin.saturating_add(offset)))?;
+            file.read_exact(buf)
+        };
+        read().map_err(|_: io::Error| FormatError::UnexpectedEof { expected, available: 0 })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writing Keras' three kinds of files.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
 use hdf5_pure::AttrValue;
 use indexmap::IndexMap;
@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use super::around::Around;
 use super::hdf5_writer::Tree;
 use super::places::Places;
 use super::variables::{Variable, values, variables};
@@ -29,29 +30,35 @@ pub(crate) fn write_archive(model: &Model, out: &mut File, failed: Failed<'_>) -
     let config = config(model)?;
     // The date is left at its beginning: the same model gives the same bytes.
     let metadata = json!({"keras_version": VERSION, "date_saved": "1980-01-01@00:00:00"});
-    let mut weights = tempfile::tempfile().map_err(failed)?;
-    tree(model)?.write(Format::Keras, &mut weights, failed)?;
-    let length = weights.seek(SeekFrom::End(0)).map_err(failed)?;
-    weights.seek(SeekFrom::Start(0)).map_err(failed)?;
+    let tree = tree(model)?;
     let zipped = |error: zip::result::ZipError| failed(error.into());
-    let mut archive = ZipWriter::new(out);
+    let (around, place) = Around::of(out).map_err(failed)?;
+    let mut archive = ZipWriter::new(around);
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for (name, value) in [(METADATA, &metadata), (CONFIG, &config)] {
         archive.start_file(name, options).map_err(zipped)?;
         archive.write_all(value.to_string().as_bytes()).map_err(failed)?;
     }
     archive
-        .start_file(WEIGHTS, options.large_file(length > u64::from(u32::MAX)))
+        .start_file(WEIGHTS, options.large_file(tree.bytes() > SMALL_ENOUGH))
         .map_err(zipped)?;
-    let mut reader = io::BufReader::with_capacity(1 << 20, weights);
+    // The weights are written where they belong; for the checksum of the archive they are read once, and not written again.
+    let begin = place.position();
+    let length = tree.write(Format::Keras, out, begin, failed)?;
+    place.is_written(begin..begin + length);
+    out.seek(SeekFrom::Start(begin)).map_err(failed)?;
+    let mut reader = io::BufReader::with_capacity(1 << 20, out.take(length));
     io::copy(&mut reader, &mut archive).map_err(failed)?;
     archive.finish().map_err(zipped)?;
     Ok(())
 }
 
+/// Members whose tensors have more bytes than this get sizes of 64 bits: with names and groups around them they may need them.
+const SMALL_ENOUGH: u64 = u32::MAX as u64 / 2;
+
 /// Writes a `.weights.h5`: weights and the state of the optimizer, without the description.
 pub(crate) fn write_weights(model: &Model, out: &mut File, failed: Failed<'_>) -> Result<()> {
-    tree(model)?.write(Format::WeightsH5, out, failed)
+    tree(model)?.write(Format::WeightsH5, out, 0, failed).map(drop)
 }
 
 /// Writes a legacy `.h5` file: description, compile configuration, weights by name, the state of the optimizer.
@@ -109,7 +116,7 @@ pub(crate) fn write_legacy(model: &Model, out: &mut File, failed: Failed<'_>) ->
         }
         list(group, "weight_names", &names);
     }
-    root.write(Format::LegacyH5, out, failed)
+    root.write(Format::LegacyH5, out, 0, failed).map(drop)
 }
 
 /// Functions of Keras by their names alone, which is all that legacy files know: `{"class_name": "function", "config": "mse"}` is `mse`.

@@ -129,7 +129,7 @@ pub(crate) fn write(model: &Model, to: &mut (impl Write + Seek), failed: &dyn Fn
         member(MODEL, description.as_bytes())?;
     }
     for (key, tensor) in state.values().enumerate() {
-        member(&format!("data/{key}"), &tensor.bytes()?)?;
+        tensor.lend(|bytes| member(&format!("data/{key}"), bytes))??;
         tensor.release();
     }
     member("version", b"3\n")?;
