@@ -2,6 +2,7 @@
 //!
 //! Source: `onnx/onnx.proto` and the operators of <https://onnx.ai/onnx/operators/>.
 
+mod description;
 mod export;
 mod import;
 mod protobuf;

@@ -105,15 +105,19 @@ pub(crate) fn state_bits(optimizer: &Optimizer) -> BTreeMap<String, (DType, Vec<
     state.into_iter().map(|(name, tensor)| (name, bits(&tensor))).collect()
 }
 
-/// The Python of `$CANDLE_LAB_PYTHON` (else `python3`), if it has these modules.
+/// The first Python of `$CANDLE_LAB_PYTHON` (a list like `PATH`; else `python3`) that has these modules.
 pub(crate) fn python(modules: &[&str]) -> Option<std::path::PathBuf> {
-    let python = std::env::var_os("CANDLE_LAB_PYTHON").map_or_else(|| "python3".into(), std::path::PathBuf::from);
-    let imports = format!("import {}", modules.join(", "));
-    let found = std::process::Command::new(&python)
-        .args(["-c", &imports])
-        .output()
-        .ok()?;
-    found.status.success().then_some(python)
+    let named = std::env::var_os("CANDLE_LAB_PYTHON").unwrap_or_else(|| "python3".into());
+    let wanted: Vec<String> = modules.iter().map(|module| format!("'{module}'")).collect();
+    // Finding a module is not importing it, which takes seconds for some.
+    let search = format!(
+        "import importlib.util as u, sys; sys.exit(any(u.find_spec(name) is None for name in [{}]))",
+        wanted.join(", ")
+    );
+    std::env::split_paths(&named).find(|python| {
+        let found = std::process::Command::new(python).args(["-c", &search]).output();
+        found.is_ok_and(|output| output.status.success())
+    })
 }
 
 /// The formats that hold a whole network: an `.npy` file is one array.

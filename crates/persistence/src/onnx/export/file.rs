@@ -8,7 +8,8 @@ use safetensors::Dtype;
 use super::graph::{Attributes, Graph, Value, data_type};
 use super::{OPSET, sizes};
 use crate::fault::{Fault, Result};
-use crate::onnx::protobuf::Writer;
+use crate::onnx::description::{Arrangements, MODEL, SHA256, WEIGHTS, checksum};
+use crate::onnx::protobuf::{Message, Writer};
 use crate::stored::StoredTensor;
 use crate::{Error, Format, Model};
 
@@ -42,7 +43,24 @@ pub(crate) fn write(model: &Model, to: &mut impl Write, failed: &dyn Fn(io::Erro
         length = length.saturating_add(field.0.len() as u64).saturating_add(whole as u64);
         tensors.push((field, header, tensor));
     }
-    if length > LARGEST {
+    let model_text = spec.to_keras_json();
+    let weights_text = serde_json::to_string(&exported.arrangements).unwrap_or_default();
+    let named = exported
+        .initializers
+        .iter()
+        .map(|(name, tensor)| (name.as_str(), tensor));
+    let sum = checksum(
+        Message::new(&exported.nodes.0),
+        named,
+        &exported.arrangements,
+        &model_text,
+    )
+    .map_err(not_written)?;
+    let entries = [(MODEL, &model_text), (WEIGHTS, &weights_text), (SHA256, &sum)];
+    let tail = entries.iter().fold(Writer::new(), |tail, (key, text)| {
+        tail.message(14, &Writer::new().text(1, key).text(2, text))
+    });
+    if length.saturating_add(tail.0.len() as u64) > LARGEST {
         return Err(not_written(Fault::new(
             "a network of more than 2 GiB",
             "is more than one ONNX file holds; save it in half the precision (f16 or bf16)",
@@ -60,10 +78,10 @@ pub(crate) fn write(model: &Model, to: &mut impl Write, failed: &dyn Fn(io::Erro
     for (field, header, tensor) in tensors {
         to.write_all(&field.0).map_err(failed)?;
         to.write_all(&header.0).map_err(failed)?;
-        to.write_all(&tensor.bytes()?).map_err(failed)?;
+        tensor.lend(|bytes| to.write_all(bytes))?.map_err(failed)?;
         tensor.release();
     }
-    Ok(())
+    to.write_all(&tail.0).map_err(failed)
 }
 
 /// A `TensorProto` up to its numbers.
@@ -87,6 +105,8 @@ fn header(name: &str, tensor: &StoredTensor) -> Result<Writer> {
 struct Exported {
     nodes: Writer,
     initializers: indexmap::IndexMap<String, StoredTensor>,
+    /// Where each weight is among the constants.
+    arrangements: Arrangements,
 }
 
 impl Exported {
@@ -119,11 +139,13 @@ impl Exported {
             );
             described = described.message(12, &value_info(&name, kind, &output.shape));
         }
+        graph.keep_the_rest();
         let mut nodes = graph.take_nodes();
         nodes.0.extend(described.0);
         Ok(Exported {
             nodes,
             initializers: graph.initializers,
+            arrangements: graph.arrangements,
         })
     }
 }

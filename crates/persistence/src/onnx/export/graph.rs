@@ -7,6 +7,7 @@ use safetensors::Dtype;
 
 use crate::fault::{Fault, Result};
 use crate::layout::{item_bytes, permuted};
+use crate::onnx::description::{Arrangement, Arrangements};
 use crate::onnx::protobuf::Writer;
 use crate::stored::StoredTensor;
 
@@ -100,6 +101,8 @@ pub(super) struct Graph<'a> {
     /// The nodes, each as field 1 of a `GraphProto`.
     nodes: Writer,
     pub(super) initializers: IndexMap<String, StoredTensor>,
+    /// Where each weight is among them.
+    pub(super) arrangements: Arrangements,
     constants: BTreeMap<String, String>,
     taken: BTreeSet<String>,
     counters: BTreeMap<String, usize>,
@@ -114,6 +117,7 @@ impl<'a> Graph<'a> {
             dtype,
             nodes: Writer::new(),
             initializers: IndexMap::new(),
+            arrangements: Arrangements::new(),
             constants: BTreeMap::new(),
             taken: BTreeSet::new(),
             counters: BTreeMap::new(),
@@ -293,6 +297,7 @@ impl<'a> Graph<'a> {
             return Err(Fault::new(format!("weight '{path}'"), "is missing"));
         };
         let name = self.reserve(path);
+        self.arrange(path, &name, view, axes);
         let short = weight.dtype() != self.dtype;
         let dtype = weight.dtype();
         let in_order = axes.iter().copied().eq(0..axes.len());
@@ -314,6 +319,28 @@ impl<'a> Graph<'a> {
         };
         self.constants.insert(key, name.clone());
         Ok(name)
+    }
+
+    fn arrange(&mut self, path: &str, name: &str, view: &[usize], axes: &[usize]) {
+        self.arrangements
+            .entry(path.to_string())
+            .or_insert_with(|| Arrangement {
+                tensor: name.to_string(),
+                view: view.to_vec(),
+                axes: axes.to_vec(),
+            });
+    }
+
+    /// Weights that no node reads, such as those that only training needs, so that the file holds the whole network.
+    pub(super) fn keep_the_rest(&mut self) {
+        for (path, weight) in self.weights {
+            if !self.arrangements.contains_key(path) && data_type(weight.dtype()).is_some() {
+                let name = self.reserve(path);
+                let axes: Vec<usize> = (0..weight.shape().len()).collect();
+                self.arrange(path, &name, weight.shape(), &axes);
+                self.initializers.insert(name, weight.clone());
+            }
+        }
     }
 
     // ---- what layers are made of ----

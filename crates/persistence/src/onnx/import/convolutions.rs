@@ -44,6 +44,30 @@ pub(super) fn arranged(tensor: StoredTensor, view: &[usize], axes: &[usize], sha
     })
 }
 
+/// What every pooling of channels_first images is told. The classes for one, two and three sides have different types and the same words.
+macro_rules! pooling {
+    ($class:ident, $window:expr) => {
+        $class::new(array(&$window.size))
+            .strides(array(&$window.strides))
+            .padding($window.padding)
+            .data_format(FIRST)
+            .into()
+    };
+}
+
+/// What every convolution is told besides.
+macro_rules! convolution {
+    ($layer:expr, $window:expr, $has_bias:expr) => {
+        $layer
+            .strides(array(&$window.strides))
+            .padding($window.padding)
+            .dilation_rate(array(&$window.dilation))
+            .data_format(FIRST)
+            .use_bias($has_bias)
+            .into()
+    };
+}
+
 impl<'g, 'a> Builder<'g, 'a> {
     /// The window of a node over the sides of `x`; padding that is Keras' `same` is told as such.
     fn window(&self, node: &NodeProto<'a>, x: &Output, size: Option<&[usize]>) -> Result<Window> {
@@ -185,76 +209,27 @@ impl<'g, 'a> Builder<'g, 'a> {
         let x = self.with_zeros(node, x, &window.pads)?;
         let depthwise = groups > 1 && per_group == 1 && size.len() < 3;
         let has_bias = bias.is_some();
-        let Window {
-            size,
-            strides,
-            dilation,
-            padding,
-            ..
-        } = &window;
-        let rank = shape.len();
+        let (rank, multiplier, size) = (shape.len(), filters / groups, &window.size);
         let layer: NamedLayer = match (depthwise, size.len()) {
-            (true, 1) => {
-                let layer = DepthwiseConv1D::new(array(size))
-                    .depth_multiplier(filters / groups)
-                    .strides(array(strides))
-                    .padding(*padding);
-                layer
-                    .dilation_rate(array(dilation))
-                    .data_format(FIRST)
-                    .use_bias(has_bias)
-                    .into()
-            }
-            (true, _) => {
-                let layer = DepthwiseConv2D::new(array(size))
-                    .depth_multiplier(filters / groups)
-                    .strides(array(strides))
-                    .padding(*padding);
-                layer
-                    .dilation_rate(array(dilation))
-                    .data_format(FIRST)
-                    .use_bias(has_bias)
-                    .into()
-            }
-            (false, 1) => {
-                let layer = Conv1D::new(filters, array(size))
-                    .strides(array(strides))
-                    .padding(*padding)
-                    .groups(groups);
-                layer
-                    .dilation_rate(array(dilation))
-                    .data_format(FIRST)
-                    .use_bias(has_bias)
-                    .into()
-            }
-            (false, 2) => {
-                let layer = Conv2D::new(filters, array(size))
-                    .strides(array(strides))
-                    .padding(*padding)
-                    .groups(groups);
-                layer
-                    .dilation_rate(array(dilation))
-                    .data_format(FIRST)
-                    .use_bias(has_bias)
-                    .into()
-            }
-            (false, _) => {
-                let layer = Conv3D::new(filters, array(size))
-                    .strides(array(strides))
-                    .padding(*padding)
-                    .groups(groups);
-                layer
-                    .dilation_rate(array(dilation))
-                    .data_format(FIRST)
-                    .use_bias(has_bias)
-                    .into()
-            }
+            (true, 1) => convolution!(
+                DepthwiseConv1D::new(array(size)).depth_multiplier(multiplier),
+                window,
+                has_bias
+            ),
+            (true, _) => convolution!(
+                DepthwiseConv2D::new(array(size)).depth_multiplier(multiplier),
+                window,
+                has_bias
+            ),
+            (false, 1) => convolution!(Conv1D::new(filters, array(size)).groups(groups), window, has_bias),
+            (false, 2) => convolution!(Conv2D::new(filters, array(size)).groups(groups), window, has_bias),
+            (false, _) => convolution!(Conv3D::new(filters, array(size)).groups(groups), window, has_bias),
         };
         let (output, name) = self.call(node, layer, &[&x], Some(weight_name))?;
         let sides: Vec<usize> = (2..rank).collect();
         let kernel = if depthwise {
             // (channels · multiplier, 1, sides..) as (sides.., channels, multiplier)
-            let view: Vec<usize> = [groups, filters / groups]
+            let view: Vec<usize> = [groups, multiplier]
                 .into_iter()
                 .chain(shape[2..].iter().copied())
                 .collect();
@@ -299,37 +274,26 @@ impl<'g, 'a> Builder<'g, 'a> {
         }
         // Everything is kept, and what ONNX' pads take away is cut off by a layer of its own.
         let has_bias = bias.is_some();
-        let extra: [usize; 3] = array(&extra);
+        let window = Window {
+            size: sides.to_vec(),
+            strides,
+            dilation,
+            pads: Vec::new(),
+            padding: Padding::Valid,
+        };
+        let size = &window.size;
         let layer: NamedLayer = match count {
             1 => {
-                let layer = Conv1DTranspose::new(filters, array(sides))
-                    .strides(array(&strides))
-                    .output_padding(Some([extra[0]]));
-                layer
-                    .dilation_rate(array(&dilation))
-                    .data_format(FIRST)
-                    .use_bias(has_bias)
-                    .into()
+                let layer = Conv1DTranspose::new(filters, array(size)).output_padding(Some(array(&extra)));
+                convolution!(layer, window, has_bias)
             }
             2 => {
-                let layer = Conv2DTranspose::new(filters, array(sides))
-                    .strides(array(&strides))
-                    .output_padding(Some([extra[0], extra[1]]));
-                layer
-                    .dilation_rate(array(&dilation))
-                    .data_format(FIRST)
-                    .use_bias(has_bias)
-                    .into()
+                let layer = Conv2DTranspose::new(filters, array(size)).output_padding(Some(array(&extra)));
+                convolution!(layer, window, has_bias)
             }
             3 => {
-                let layer = Conv3DTranspose::new(filters, array(sides))
-                    .strides(array(&strides))
-                    .output_padding(Some(extra));
-                layer
-                    .dilation_rate(array(&dilation))
-                    .data_format(FIRST)
-                    .use_bias(has_bias)
-                    .into()
+                let layer = Conv3DTranspose::new(filters, array(size)).output_padding(Some(array(&extra)));
+                convolution!(layer, window, has_bias)
             }
             _ => return Err(node.wrong(format!("a kernel of the shape {shape:?}"))),
         };
@@ -370,40 +334,13 @@ impl<'g, 'a> Builder<'g, 'a> {
         }
         let positive = x.is_positive;
         let x = self.with_zeros(node, x, &window.pads)?;
-        let Window {
-            size, strides, padding, ..
-        } = &window;
-        let layer: NamedLayer = match (is_max, size.len()) {
-            (true, 1) => MaxPooling1D::new(array(size))
-                .strides(array(strides))
-                .padding(*padding)
-                .data_format(FIRST)
-                .into(),
-            (true, 2) => MaxPooling2D::new(array(size))
-                .strides(array(strides))
-                .padding(*padding)
-                .data_format(FIRST)
-                .into(),
-            (true, _) => MaxPooling3D::new(array(size))
-                .strides(array(strides))
-                .padding(*padding)
-                .data_format(FIRST)
-                .into(),
-            (false, 1) => AveragePooling1D::new(array(size))
-                .strides(array(strides))
-                .padding(*padding)
-                .data_format(FIRST)
-                .into(),
-            (false, 2) => AveragePooling2D::new(array(size))
-                .strides(array(strides))
-                .padding(*padding)
-                .data_format(FIRST)
-                .into(),
-            (false, _) => AveragePooling3D::new(array(size))
-                .strides(array(strides))
-                .padding(*padding)
-                .data_format(FIRST)
-                .into(),
+        let layer: NamedLayer = match (is_max, window.size.len()) {
+            (true, 1) => pooling!(MaxPooling1D, window),
+            (true, 2) => pooling!(MaxPooling2D, window),
+            (true, _) => pooling!(MaxPooling3D, window),
+            (false, 1) => pooling!(AveragePooling1D, window),
+            (false, 2) => pooling!(AveragePooling2D, window),
+            (false, _) => pooling!(AveragePooling3D, window),
         };
         let mut output = self.plain(node, layer, &[&x])?;
         output.is_positive = positive;

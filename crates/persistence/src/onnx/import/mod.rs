@@ -1,19 +1,21 @@
 //! An ONNX model as a description of Keras layers with their weights.
 //!
-//! Tensors keep the file's layouts: images are `channels_first`. What has no layer of the same meaning is refused by node and
-//! attribute, never read as something similar.
+//! A graph of this program comes back as it was described. Of others, tensors keep the file's layouts: images are `channels_first`. What
+//! has no layer of the same meaning is refused by node and attribute, never read as something similar.
 
 mod activations;
 mod builder;
 mod convolutions;
 mod dense;
 mod merging;
+mod own;
 mod proto;
 mod recurrent;
 mod shapes;
 mod tensor;
 
 use builder::Builder;
+use own::Own;
 use proto::{GraphProto, ModelProto};
 use tensor::Constants;
 
@@ -45,6 +47,17 @@ fn of(source: &Source) -> Result<Model> {
     }
     let mut model = Model::new(source.path(), Format::Onnx);
     model.texts.insert("opset".to_string(), proto.opset.to_string());
+    match Own::of(&proto, &initializers)? {
+        Own::Network(spec, weights) => {
+            (model.spec, model.weights) = (Some(*spec), weights);
+            return Ok(model);
+        }
+        Own::Stale => model.notes.push(
+            "the graph is not the one that the description beside it was written as; its operators were read instead"
+                .to_string(),
+        ),
+        Own::None => {}
+    }
     let (spec, weights) = Builder::new(&graph, proto.opset, initializers, &mut constants)?.build(&graph)?;
     model.spec = Some(spec);
     model.weights = weights;

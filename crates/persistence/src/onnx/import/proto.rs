@@ -11,6 +11,8 @@ pub(super) struct ModelProto<'a> {
     pub(super) graph: Message<'a>,
     /// Of ONNX' own operators.
     pub(super) opset: i64,
+    /// Texts beside the graph, by key.
+    pub(super) properties: BTreeMap<&'a str, &'a str>,
 }
 
 /// A graph whose parts were found.
@@ -46,6 +48,7 @@ pub(super) struct ValueProto<'a> {
 impl<'a> ModelProto<'a> {
     pub(super) fn read(source: &'a Source) -> Result<Self> {
         let (mut graph, mut opset) = (None, None);
+        let mut properties = BTreeMap::new();
         for field in Message::new(source.bytes()).fields() {
             let field = field?;
             match field.number {
@@ -64,6 +67,10 @@ impl<'a> ModelProto<'a> {
                         opset = Some(version);
                     }
                 }
+                14 => {
+                    let (key, text) = entry(field.message()?)?;
+                    properties.insert(key, text);
+                }
                 _ => {}
             }
         }
@@ -76,8 +83,23 @@ impl<'a> ModelProto<'a> {
         Ok(ModelProto {
             graph: graph.ok_or_else(|| missing("the graph"))?,
             opset: opset.ok_or_else(|| missing("the version of the operators"))?,
+            properties,
         })
     }
+}
+
+/// A `StringStringEntryProto`: a key and its text.
+pub(super) fn entry<'a>(message: Message<'a>) -> Result<(&'a str, &'a str)> {
+    let (mut key, mut value) = ("", "");
+    for field in message.fields() {
+        let field = field?;
+        match field.number {
+            1 => key = field.text()?,
+            2 => value = field.text()?,
+            _ => {}
+        }
+    }
+    Ok((key, value))
 }
 
 impl<'a> GraphProto<'a> {

@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 
 use safetensors::Dtype;
 
+use super::proto::entry;
 use crate::Source;
 use crate::fault::{Fault, Result, quoted};
 use crate::layout::is_countable;
@@ -157,17 +158,8 @@ impl<'a> Constants<'a> {
 }
 
 impl<'a> External<'a> {
-    /// A `StringStringEntryProto`.
     fn read(&mut self, message: Message<'a>) -> Result<()> {
-        let (mut key, mut value) = ("", "");
-        for field in message.fields() {
-            let field = field?;
-            match field.number {
-                1 => key = field.text()?,
-                2 => value = field.text()?,
-                _ => {}
-            }
-        }
+        let (key, value) = entry(message)?;
         let number = || {
             let place = format!("external data (byte {})", message.offset);
             value
