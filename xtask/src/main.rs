@@ -49,10 +49,11 @@ enum Command {
         /// Only this crate (can be given several times)
         #[arg(short, long = "package", value_name = "CRATE")]
         packages: Vec<String>,
-        /// Also ask the programs that own the file formats: installs Keras, PyTorch, h5py, safetensors and onnxruntime into
-        /// target/python (requirements.txt), and names it to the tests as CANDLE_LAB_PYTHON
-        #[arg(long)]
-        python: bool,
+        /// Also ask the programs that own the file formats: Keras, PyTorch, h5py, safetensors, onnxruntime. Without a value they
+        /// are installed into target/python (requirements.txt); with one, or several divided like PATH, these interpreters are
+        /// asked for what they have. The tests find them as CANDLE_LAB_PYTHON
+        #[arg(long, value_name = "PATHS", num_args = 0..=1)]
+        python: Option<Option<OsString>>,
         /// Handed on to the test programs, as after `cargo test --`
         #[arg(last = true)]
         rest: Vec<String>,
@@ -116,10 +117,8 @@ fn main() -> Result<ExitCode> {
             )
         }
         Command::Test { packages, python, rest } => {
-            let python = python.then(python::environment).transpose()?;
-            let environment = python
-                .as_deref()
-                .map(|python| ("CANDLE_LAB_PYTHON", python.as_os_str()));
+            let python = python.map(|named| python::interpreters(named.as_deref())).transpose()?;
+            let environment = python.as_deref().map(|python| ("CANDLE_LAB_PYTHON", python));
             cargo::run_with("test", &cargo::selection(&packages), &rest, environment)
         }
         Command::Bench(args) => bench::run(&args),

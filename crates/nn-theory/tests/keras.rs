@@ -1,6 +1,6 @@
 //! Round trips through Keras itself: what is read and written back is the same model to `keras.models.model_from_json`.
 //!
-//! Runs where Python with Keras is found: `$CANDLE_LAB_PYTHON`, else a `python3` on the path that has the package.
+//! Runs where Python with Keras is found: in the list `$CANDLE_LAB_PYTHON`, else a `python3` on the path that has the package.
 
 use nn_theory::ModelSpec;
 use std::{
@@ -11,15 +11,17 @@ use std::{
 
 /// A Python that can import Keras.
 fn python() -> Option<PathBuf> {
-    let python = std::env::var_os("CANDLE_LAB_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
+    let named = std::env::var_os("CANDLE_LAB_PYTHON").unwrap_or_else(|| "python3".into());
     // Looking for the package is much faster than importing it.
     let probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('keras') is None)";
-    let found = Command::new(&python)
-        .args(["-c", probe])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    found.is_ok_and(|status| status.success()).then_some(python)
+    std::env::split_paths(&named).find(|python| {
+        let found = Command::new(python)
+            .args(["-c", probe])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        found.is_ok_and(|status| status.success())
+    })
 }
 
 /// The configurations of the folders of golden cases.

@@ -1,13 +1,13 @@
 //! Our files in the programs that own the formats: Keras, h5py and the safetensors package.
 //!
-//! Runs where `$CANDLE_LAB_PYTHON` names a Python that has them (`cargo xtask test --python` installs one); elsewhere it says so and
-//! passes.
+//! Runs where `$CANDLE_LAB_PYTHON` names Pythons of which one has them (`cargo xtask test --python` installs one); elsewhere it says so
+//! and passes.
 
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use candle_core::{DType, Device, Tensor};
@@ -17,17 +17,6 @@ use models::{Mode, Network};
 use optimizers::Optimizer;
 use persistence::{Contents, Format, Metadata, Model, Precision, StoredTensor};
 use serde_json::{Value, json};
-
-/// A Python with Keras, h5py and safetensors.
-fn python() -> Option<PathBuf> {
-    let python = std::env::var_os("CANDLE_LAB_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
-    let modules = "import importlib.util as u, sys; sys.exit(any(u.find_spec(m) is None for m in ('keras', 'tensorflow', 'h5py', 'safetensors')))";
-    let found = Command::new(&python)
-        .args(["-c", modules])
-        .output()
-        .is_ok_and(|output| output.status.success());
-    found.then_some(python)
-}
 
 /// The inputs that `common::step` draws from a seed.
 fn batch(network: &Network, seed: u64) -> Tensor {
@@ -86,7 +75,7 @@ fn sums<'a>(tensors: impl Iterator<Item = (String, &'a StoredTensor)>) -> Value 
 
 #[test]
 fn the_owners_of_the_formats_read_our_files() {
-    let Some(python) = python() else {
+    let Some(python) = common::python(&["keras", "tensorflow", "h5py", "safetensors"]) else {
         println!(
             "skipped: no Python with Keras, h5py and safetensors; run cargo xtask test --python, or set CANDLE_LAB_PYTHON to one"
         );
@@ -128,6 +117,11 @@ fn the_owners_of_the_formats_read_our_files() {
         &at("batch.safetensors"),
         &[("input", &x), ("target", &predicted.zeros_like().unwrap())],
     );
+
+    let others: Vec<(&str, Network, Optimizer)> = OTHERS
+        .iter()
+        .map(|&name| trained(name, &at(&format!("optimizer.{name}.keras"))))
+        .collect();
 
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/ask_keras.py");
     let output = Command::new(python).arg(script).arg(folder.path()).output().unwrap();
@@ -181,19 +175,50 @@ fn the_owners_of_the_formats_read_our_files() {
     assert_eq!(weight_bits(&network), weight_bits(&back.network));
     assert_eq!(common::state_bits(&adam), common::state_bits(&back.optimizer.unwrap()));
     // The next step in Keras is the next step here.
-    step(&network, &mut adam, 9);
-    let after = persistence::open(&at("keras_after.safetensors")).unwrap();
+    check_next_step("adam", &network, &mut adam, &at("keras_after.safetensors"));
+    for (name, network, mut optimizer) in others {
+        check_next_step(
+            name,
+            &network,
+            &mut optimizer,
+            &at(&format!("optimizer.{name}.safetensors")),
+        );
+    }
+}
+
+/// Optimizers besides Adam whose state Keras gets, each of another kind.
+const OTHERS: [&str; 6] = ["sgd_momentum", "rmsprop", "adamw", "nadam", "adagrad", "adadelta"];
+
+/// A network after three steps, saved with its optimizer.
+fn trained(name: &'static str, path: &Path) -> (&'static str, Network, Optimizer) {
+    let network = network(small(), 7);
+    let mut optimizer = Optimizer::by_name(name).unwrap();
+    (0..3).for_each(|seed| step(&network, &mut optimizer, seed));
+    let metadata = Metadata {
+        compile: Some(json!({"loss": "mse"})),
+        ..Metadata::default()
+    };
+    let contents = Contents {
+        network: &network,
+        optimizer: Some(&optimizer),
+        metadata: &metadata,
+    };
+    persistence::save(path, &contents, Precision::F32).unwrap();
+    (name, network, optimizer)
+}
+
+/// One more step here gives the weights that one more step there gave.
+fn check_next_step(name: &str, network: &Network, optimizer: &mut Optimizer, after: &Path) {
+    step(network, optimizer, 9);
+    let after = persistence::open(after).unwrap();
     for weight in network.weights() {
         // A bias in front of a normalization has a gradient of 0 but for rounding, of which Adam makes a step of up to its rate.
         let tolerance = if weight.path == "conv2d/bias" { 1e-3 } else { 1e-5 };
-        let (_, found) = after
-            .weights
-            .iter()
-            .find(|(name, _)| name.ends_with(&weight.path))
-            .unwrap();
+        let found = after.weights.iter().find(|(name, _)| name.ends_with(&weight.path));
+        let what = format!("{} after a step of {name}", weight.path);
         check_close(
-            &weight.path,
-            &found.to_f64().unwrap(),
+            &what,
+            &found.unwrap().1.to_f64().unwrap(),
             &values(weight.var.as_tensor()),
             tolerance,
         );

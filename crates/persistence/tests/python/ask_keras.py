@@ -1,8 +1,9 @@
 """Opens our files in the programs that own the formats: python ask_keras.py FOLDER. Prints one JSON object.
 
-FOLDER holds model.{keras,h5,weights.h5,safetensors}, batch.safetensors (input, target) and model.json (the description).
+FOLDER holds model.{keras,h5,weights.h5,safetensors}, batch.safetensors (input, target), model.json (the description), and
+optimizer.NAME.keras, trained by other optimizers: their weights after one more step go to optimizer.NAME.safetensors.
 """
-import json, os, sys, zlib
+import glob, json, os, sys, zlib
 
 os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
 import h5py
@@ -53,6 +54,13 @@ answer["legacy"] = model.predict(x, verbose=0).ravel().tolist()
 model = keras.models.model_from_json(open(at("model.json")).read())
 model.load_weights(at("model.weights.h5"))
 answer["weights"] = model.predict(x, verbose=0).ravel().tolist()
+
+# the state of other optimizers: the next step
+for path in glob.glob(at("optimizer.*.keras")):
+    model = keras.saving.load_model(path)
+    model.run_eagerly = True
+    model.train_on_batch(x, y)
+    save_file({w.path: np.ascontiguousarray(w.numpy()) for w in model.weights}, path.replace(".keras", ".safetensors"))
 
 # numbers of two bytes: Keras converts them when it loads
 for name in ("f16", "bf16"):
