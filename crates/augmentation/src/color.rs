@@ -11,27 +11,27 @@ pub(crate) fn grey(rgb: &[f32]) -> f32 {
     rgb.iter().zip(GREY).map(|(v, w)| v * w).sum()
 }
 
-/// Refuses images that are not RGB.
+/// Refuses images without colours; a fourth channel is alpha, which transformations of colours leave alone.
 pub(crate) fn need_rgb(transformation: &'static str, image: &Image) -> Result<()> {
-    if image.channels == 3 {
+    if matches!(image.channels, 3 | 4) {
         Ok(())
     } else {
         Err(Error::Channels {
             transformation,
-            expected: "3 channels (RGB)",
+            expected: "3 channels (RGB) or 4 (with alpha)",
             found: image.channels,
         })
     }
 }
 
-/// Refuses images that are neither grey nor RGB.
+/// Refuses images that are neither grey nor RGB, with or without alpha.
 pub(crate) fn need_grey_or_rgb(transformation: &'static str, image: &Image) -> Result<()> {
-    if image.channels == 1 || image.channels == 3 {
+    if matches!(image.channels, 1 | 3 | 4) {
         Ok(())
     } else {
         Err(Error::Channels {
             transformation,
-            expected: "1 channel (grey) or 3 (RGB)",
+            expected: "1 channel (grey), 3 (RGB) or 4 (with alpha)",
             found: image.channels,
         })
     }
@@ -68,10 +68,12 @@ pub(crate) fn hsv_to_rgb([hue, saturation, value]: [f32; 3]) -> [f32; 3] {
     pure.map(|d| ((1.0 - saturation) + saturation * d) * value)
 }
 
-/// Replaces every pixel of an RGB image.
+/// Replaces the colours of every pixel of an RGB image; an alpha channel stays.
 pub(crate) fn map_rgb(image: &mut Image, f: impl Fn([f32; 3]) -> [f32; 3]) {
-    for pixel in image.data.chunks_exact_mut(3) {
-        pixel.copy_from_slice(&f([pixel[0], pixel[1], pixel[2]]));
+    for pixel in image.data.chunks_exact_mut(image.channels) {
+        if let Some(colours) = pixel.first_chunk_mut::<3>() {
+            *colours = f(*colours);
+        }
     }
 }
 

@@ -118,6 +118,15 @@ pub enum Error {
         /// Shape after.
         to: String,
     },
+    /// A transformation to another range of values, of bytes.
+    #[error(
+        "{transformation} gives values that bytes cannot hold; leave the step out of a pipeline for bytes, or convert the \
+         images to f32 before"
+    )]
+    Range {
+        /// Class name of the transformation.
+        transformation: &'static str,
+    },
     /// A severity outside of 1..=5.
     #[error("severity {found} does not exist; corruptions have severities 1 to 5")]
     Severity {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::pixels::Pixel as _;
 
 /// The most values that one image may have: 2^31, a gigapixel in colour does not pass, a 20,000 x 20,000 photo does.
 pub const MAX_VALUES: usize = 1 << 31;
@@ -158,29 +159,6 @@ impl Image {
     /// [`Error::EmptyImage`], [`Error::WrongLength`], or [`Error::NotFinite`] with the place of the first such value.
     pub fn check(&self) -> Result<()> {
         self.check_shape()?;
-        // Without a way out of the loop it is vectorised; the search follows only on failure.
-        if self.data.iter().fold(true, |all, v| all & v.is_finite()) {
-            return Ok(());
-        }
-        let index = self.data.iter().position(|v| !v.is_finite()).unwrap_or(0);
-        let (pixel, channel) = (index / self.channels, index % self.channels);
-        Err(Error::NotFinite {
-            row: pixel / self.width,
-            column: pixel % self.width,
-            channel,
-            value: self.data[index],
-        })
-    }
-
-    /// The mean of each channel over height and width, accumulated in f64.
-    pub(crate) fn channel_means(&self) -> Vec<f32> {
-        let mut sums = vec![0f64; self.channels];
-        for pixel in self.data.chunks_exact(self.channels) {
-            for (sum, &value) in sums.iter_mut().zip(pixel) {
-                *sum += f64::from(value);
-            }
-        }
-        let pixels = (self.height * self.width) as f64;
-        sums.into_iter().map(|sum| (sum / pixels) as f32).collect()
+        f32::check(&self.data, self.shape())
     }
 }

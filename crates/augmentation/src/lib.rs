@@ -12,7 +12,7 @@
 //! * [`geometry`]: the warp and resampling below.
 //!
 //! **Not for** loading images (see `datasets`), for drawing contact sheets (see `report`), or for layers inside of a
-//! network (see `models`). It knows no tensors: images are f32 slices, `(height, width, channels)` each.
+//! network (see `models`). It knows no tensors: images are slices of f32 or u8, `(height, width, channels)` each.
 //!
 //! ```
 //! use augmentation::{Pipeline, ValueRange};
@@ -37,7 +37,9 @@ pub mod geometry;
 mod image;
 pub mod mix;
 mod noise;
+mod picture;
 pub mod pipeline;
+mod pixels;
 mod range;
 mod transform;
 mod transforms;
@@ -46,7 +48,9 @@ pub use error::{Error, Result};
 pub use geometry::{FillMode, Interpolation, ResizeInterpolation};
 pub use image::{Image, ImageShape, MAX_VALUES};
 pub use noise::Noise;
-pub use pipeline::{Applied, Pipeline};
+pub use picture::picture;
+pub use pipeline::{Applied, AppliedStep, Pipeline};
+pub use pixels::{Pixel, PixelsMut};
 pub use range::{Factor, ValueRange};
 pub use transform::{CATALOGUE, Entry, Parameters, Transform, Transformation, find};
 pub use transforms::*;

@@ -4,10 +4,12 @@
 //! An image's company decides what it becomes: results depend on the batch, by nature.
 
 use kernels::random::Draws;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::image::ImageShape;
+use crate::pixels::Pixel;
 use crate::range::Factor;
 
 /// Blends each image, and its label, with another one of the batch. Keras: `MixUp`.
@@ -56,13 +58,14 @@ impl MixUp {
         }
     }
 
-    /// Mixes images of `image_size` values and labels (soft or one-hot) of `classes` values each, in place.
+    /// Mixes images of `image_size` values (floats, or bytes, which are rounded) and labels (soft or one-hot) of `classes`
+    /// values each, in place, on all threads.
     ///
     /// # Errors
     /// Where buffers and parameters belong to batches of different sizes.
-    pub fn apply(
+    pub fn apply<P: Pixel>(
         &self,
-        images: &mut [f32],
+        images: &mut [P],
         image_size: usize,
         labels: &mut [f32],
         classes: usize,
@@ -148,13 +151,13 @@ impl CutMix {
         }
     }
 
-    /// Cuts and mixes images of one shape and labels (soft or one-hot) of `classes` values each, in place.
+    /// Cuts and mixes images of one shape and labels (soft or one-hot) of `classes` values each, in place, on all threads.
     ///
     /// # Errors
     /// Where buffers and parameters belong to batches of different sizes.
-    pub fn apply(
+    pub fn apply<P: Pixel>(
         &self,
-        images: &mut [f32],
+        images: &mut [P],
         shape: ImageShape,
         labels: &mut [f32],
         classes: usize,
@@ -177,32 +180,52 @@ impl CutMix {
             });
         }
         let originals = images.to_vec();
-        for ((image, &partner), [x0, x1, y0, y1]) in images.chunks_exact_mut(size).zip(order).zip(&parameters.boxes) {
-            let partner = &originals[partner * size..][..size];
-            let inside = |i: usize| {
-                let (x, y) = (
-                    (i / shape.channels % shape.width) as f64,
-                    (i / shape.channels / shape.width) as f64,
-                );
-                (*x0..*x1).contains(&x) && (*y0..*y1).contains(&y)
-            };
-            for (i, value) in image.iter_mut().enumerate().filter(|&(i, _)| inside(i)) {
-                *value = partner[i];
+        let row = shape.width * shape.channels;
+        let paste = |((image, &partner), &[x0, x1, y0, y1]): ((&mut [P], &usize), &[f64; 4])| {
+            let (rows, columns) = (span(y0, y1, shape.height), span(x0, x1, shape.width));
+            let (first, length) = (columns.start * shape.channels, columns.len() * shape.channels);
+            for y in rows {
+                let at = y * row + first;
+                image[at..at + length].copy_from_slice(&originals[partner * size + at..][..length]);
             }
-        }
+        };
+        images
+            .par_chunks_exact_mut(size)
+            .with_min_len(at_once(size))
+            .zip(order)
+            .zip(&parameters.boxes)
+            .for_each(paste);
         blend(labels, classes, order, &parameters.mix_weight);
         Ok(())
     }
 }
 
+/// The whole numbers from `low` on and below `high`, inside of `0..n`.
+fn span(low: f64, high: f64, n: usize) -> std::ops::Range<usize> {
+    // `as usize` is 0 for negative numbers and NaN.
+    let (start, end) = ((low.ceil() as usize).min(n), (high.ceil() as usize).min(n));
+    start..end.max(start)
+}
+
+/// Items that are worth a thread: about 64 KiB of floats.
+fn at_once(size: usize) -> usize {
+    (1usize << 14).div_ceil(size.max(1))
+}
+
 /// Weighted means of each item with its partner.
-fn blend(values: &mut [f32], size: usize, order: &[usize], weights: &[f32]) {
+fn blend<P: Pixel>(values: &mut [P], size: usize, order: &[usize], weights: &[f32]) {
     let originals = values.to_vec();
-    for ((item, &partner), &weight) in values.chunks_exact_mut(size).zip(order).zip(weights) {
+    let mix = |((item, &partner), &weight): ((&mut [P], &usize), &f32)| {
         for (value, other) in item.iter_mut().zip(&originals[partner * size..]) {
-            *value = weight * *value + (1.0 - weight) * other;
+            *value = P::from_f32(weight * value.to_f32() + (1.0 - weight) * other.to_f32());
         }
-    }
+    };
+    values
+        .par_chunks_exact_mut(size)
+        .with_min_len(at_once(size))
+        .zip(order)
+        .zip(weights)
+        .for_each(mix);
 }
 
 fn check_batch(

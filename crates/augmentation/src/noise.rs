@@ -15,11 +15,16 @@ pub enum Noise {
     Values(Vec<f32>),
 }
 
+/// A seed for numbers that are drawn when they are needed.
+pub(crate) fn seed(draws: &mut Draws) -> u64 {
+    // 53 bits: JSON readers that keep numbers as doubles do not change it.
+    (draws.uniform() * (1u64 << 53) as f64) as u64
+}
+
 impl Noise {
     /// A seed, drawn.
     pub(crate) fn draw(draws: &mut Draws) -> Self {
-        // 53 bits: JSON readers that keep numbers as doubles do not change it.
-        Self::Seed((draws.uniform() * (1u64 << 53) as f64) as u64)
+        Self::Seed(seed(draws))
     }
 
     /// `n` numbers: those recorded, or of the standard normal distribution.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::geometry::Warp;
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::ValueRange;
 use crate::transforms::*;
 
@@ -44,6 +45,20 @@ pub trait Transformation: Clone + PartialEq + std::fmt::Debug + Default + Serial
     /// Where the image has the wrong number of channels or the parameters belong to another shape.
     fn apply(&self, image: &mut Image, parameters: &Self::Parameters) -> Result<()>;
 
+    /// The same as [`apply`](Self::apply) on pixels where they lie, floats or bytes; `None` where there is no such way, and
+    /// then nothing has happened.
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &Self::Parameters,
+    ) -> Option<Result<()>> {
+        self.warp(parameters, pixels.shape)?.apply_in_place(pixels);
+        Some(Ok(()))
+    }
+
+    /// Whether values stay in the range that they were in, so that bytes can hold them.
+    const KEEPS_RANGE: bool = true;
+
     /// The shape that comes out for a shape that goes in.
     fn output_shape(&self, shape: ImageShape) -> ImageShape {
         shape
@@ -53,6 +68,17 @@ pub trait Transformation: Clone + PartialEq + std::fmt::Debug + Default + Serial
     fn warp(&self, _parameters: &Self::Parameters, _shape: ImageShape) -> Option<Warp> {
         None
     }
+}
+
+/// [`Transformation::apply`] of what works in place.
+pub(crate) fn on_image<T: Transformation>(
+    transformation: &T,
+    image: &mut Image,
+    parameters: &T::Parameters,
+) -> Result<()> {
+    let mut scratch = Vec::new();
+    let outcome = transformation.apply_in_place(&mut PixelsMut::of(image, &mut scratch), parameters);
+    outcome.unwrap_or(Ok(()))
 }
 
 /// What is known of a transformation without having one.
@@ -153,6 +179,23 @@ macro_rules! transformations {
                 }
             }
 
+            /// See [`Transformation::apply_in_place`].
+            fn apply_in_place<P: Pixel>(
+                &self,
+                pixels: &mut PixelsMut<'_, P>,
+                parameters: &Parameters,
+            ) -> Option<Result<()>> {
+                match (self, parameters) {
+                    $((Self::$class(t), Parameters::$class(p)) => t.apply_in_place(pixels, p),)*
+                    _ => Some(Err(self.foreign(parameters))),
+                }
+            }
+
+            /// See [`Transformation::KEEPS_RANGE`].
+            pub fn keeps_range(&self) -> bool {
+                match self { $(Self::$class(_) => <$class as Transformation>::KEEPS_RANGE,)* }
+            }
+
             /// See [`Transformation::output_shape`].
             pub fn output_shape(&self, shape: ImageShape) -> ImageShape {
                 match self { $(Self::$class(t) => t.output_shape(shape),)* }
@@ -191,6 +234,7 @@ transformations!(
     RandomPerspective,
     RandomElasticTransform,
     RandomCrop,
+    RandomPadAndCrop,
     CenterCrop,
     Resizing,
     Rescaling,
@@ -207,11 +251,22 @@ transformations!(
     RandomPosterization,
     Solarization,
     Equalization,
+    ContrastLimitedAdaptiveHistogramEqualization,
     AutoContrast,
     RandomGaussianBlur,
+    RandomMotionBlur,
     RandomErasing,
+    RandomCoarseDropout,
     RandomGaussianNoise,
+    RandomShotNoise,
     RandomSaltAndPepper,
+    RandomJpeg,
+    RandomFog,
+    RandomShadow,
+    RandAugment,
+    AugMix,
+    TrivialAugment,
+    AutoAugment,
 );
 
 /// The entry of a name: the text form's (`rotate`), the class (`RandomRotation`), or that in snake case.
@@ -257,6 +312,33 @@ impl Transform {
             *slot = json(&range);
         }
         self.entry().read(config).unwrap_or(self)
+    }
+
+    /// Applies the transformation to pixels where they lie.
+    ///
+    /// # Errors
+    /// As [`Transform::apply`]; [`Error::Range`] where bytes cannot hold the result, [`Error::ShapeChanges`] where the
+    /// buffer cannot.
+    pub fn apply_to_pixels<P: Pixel>(&self, pixels: &mut PixelsMut<'_, P>, parameters: &Parameters) -> Result<()> {
+        if let Some(outcome) = self.apply_in_place(pixels, parameters) {
+            return outcome;
+        }
+        if P::LEVELS && !self.keeps_range() {
+            return Err(Error::Range {
+                transformation: self.entry().class_name,
+            });
+        }
+        let mut image = pixels.to_image();
+        self.apply(&mut image, parameters)?;
+        if image.shape() != pixels.shape {
+            return Err(Error::ShapeChanges {
+                step: 0,
+                from: pixels.shape.to_string(),
+                to: image.shape().to_string(),
+            });
+        }
+        pixels.overwrite(&image);
+        Ok(())
     }
 
     fn foreign(&self, parameters: &Parameters) -> Error {

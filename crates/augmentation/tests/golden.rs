@@ -8,7 +8,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use augmentation::mix::{CutMix, CutMixParameters, MixUp, MixUpParameters};
-use augmentation::{Equalization, ErasingFill, ErasingParameters, Image, ImageShape, Parameters, Transform};
+use augmentation::{
+    AugMix, AugMixParameters, Equalization, ErasingFill, ErasingParameters, Image, ImageShape, Parameters, RandAugment,
+    RandAugmentParameters, Transform, find,
+};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 
@@ -85,6 +88,7 @@ fn run(case: &Value, inputs: &Tensors, tensors: &Tensors) -> Result<(), String> 
                 serde_json::from_value(config(&case["config"])).map_err(|e| e.to_string())?;
             equalization.apply_batch(&mut images).map_err(|e| e.to_string())?;
         }
+        "RandAugment" | "AugMix" => policy(case, class, &mut images, tensors, first)?,
         "MixUp" | "CutMix" => return mix(case, class, images, labels, tensors, first),
         "Pipeline" => {
             for layer in case["config"]["layers"].as_array().ok_or("no layers")? {
@@ -128,6 +132,50 @@ fn config(config: &Value) -> Value {
     config
 }
 
+/// Layers that choose among others: the whole batch at once, as Keras equalizes it with one histogram.
+fn policy(case: &Value, class: &str, images: &mut [Image], tensors: &Tensors, first: bool) -> Result<(), String> {
+    let (transformation, n) = (&case["transformation"], images.len());
+    let config = config(&case["config"]);
+    // What Keras draws for a layer of this name, for image `i`.
+    let drawn = |name: &str, value: &Value, i: usize, shape: ImageShape| -> Result<Parameters, String> {
+        let class = find(name).ok_or_else(|| format!("no layer {name}"))?.class_name;
+        parameters(&json!({"transformation": value}), class, (i, n), shape, tensors, first)
+    };
+    if class == "RandAugment" {
+        let names = case["layer_order"].as_array().ok_or("no layer_order")?;
+        let chosen = &tensor(&transformation["layer_idxes"], tensors)?.data;
+        let of_image = |(i, image): (usize, &Image)| {
+            let transforms = chosen.iter().map(|&at| {
+                let name = text(names.get(at as usize).unwrap_or(&Value::Null));
+                drawn(name, &transformation["transforms"][name], i, image.shape())
+            });
+            transforms
+                .collect::<Result<_, _>>()
+                .map(|transforms| RandAugmentParameters { transforms })
+        };
+        let parameters: Vec<_> = images.iter().enumerate().map(of_image).collect::<Result<_, _>>()?;
+        let layer: RandAugment = serde_json::from_value(config).map_err(|e| e.to_string())?;
+        return layer.apply_batch(images, &parameters).map_err(|e| e.to_string());
+    }
+    let chains = transformation["chain_transforms"].as_array().ok_or("no chains")?;
+    let of_image = |(i, image): (usize, &Image)| {
+        let chain = |chain: &Value| -> Result<Vec<Parameters>, String> {
+            let steps = chain.as_array().ok_or("no chain")?.iter();
+            steps
+                .map(|step| drawn(text(&step["layer_name"]), &step["transformation"], i, image.shape()))
+                .collect()
+        };
+        Ok::<_, String>(AugMixParameters {
+            chain_mixing_weights: tensor(&transformation["chain_mixing_weights"], tensors)?.data.clone(),
+            weight_sample: tensor(&transformation["weight_sample"], tensors)?.data[0],
+            chain_transforms: chains.iter().map(chain).collect::<Result<_, _>>()?,
+        })
+    };
+    let parameters: Vec<_> = images.iter().enumerate().map(of_image).collect::<Result<_, _>>()?;
+    let layer: AugMix = serde_json::from_value(config).map_err(|e| e.to_string())?;
+    layer.apply_batch(images, &parameters).map_err(|e| e.to_string())
+}
+
 /// Puts the adapted mean and variance into the configuration.
 fn normalization(case: &Value, config: &mut Value, tensors: &Tensors) -> Result<(), String> {
     let axes: Vec<i64> = case["config"]["axis"]
@@ -136,11 +184,11 @@ fn normalization(case: &Value, config: &mut Value, tensors: &Tensors) -> Result<
         .flatten()
         .filter_map(Value::as_i64)
         .collect();
-    if axes.iter().any(|&axis| axis != -1 && axis != 3) {
-        return Err(format!(
-            "normalization along axes {axes:?}; this crate has the last axis and none"
-        ));
-    }
+    // From the end, as `-1`, or from the beginning with the batch as axis 0.
+    config["axis"] = match axes.as_slice() {
+        [] => json!([3]),
+        axes => axes.iter().map(|axis| axis.rem_euclid(4)).collect(),
+    };
     for key in ["mean", "variance"] {
         if let Some(tensor) = case["adapted"][key].as_str().and_then(|name| tensors.get(name)) {
             config[key] = if axes.is_empty() {

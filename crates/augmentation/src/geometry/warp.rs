@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Matrix;
-use crate::image::Image;
+use super::coordinates::{CHUNK, Coordinates};
+use super::warp_bytes;
+use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 
 /// What lies outside of the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +35,6 @@ pub enum Interpolation {
 }
 
 /// A warp: where each output pixel comes from and how it is read.
-///
-/// Coordinates are computed in f32, as Keras does, so that rounding in `nearest` falls on the same side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Warp {
     /// The map from output to input pixels.
@@ -82,36 +83,163 @@ impl Warp {
 
     /// Warps the image.
     pub fn apply(&self, image: &mut Image) {
+        self.apply_in_place(&mut PixelsMut::of(image, &mut Vec::new()));
+    }
+
+    /// Warps pixels where they lie; bytes are rounded to the nearest level.
+    pub fn apply_in_place<P: Pixel>(&self, pixels: &mut PixelsMut<'_, P>) {
+        if self.matrix == Matrix::IDENTITY {
+            return;
+        }
+        pixels.scratch.clear();
+        pixels.scratch.extend_from_slice(pixels.data);
         let reading = self.reading.unwrap_or(Reading {
             interpolation: Interpolation::Nearest,
             fill_mode: FillMode::Nearest,
             fill_value: 0.0,
         });
-        let m = self.matrix.0.map(|v| v as f32);
-        let affine = self.matrix.is_affine();
-        let mut out = vec![0f32; image.data.len()];
-        let (width, channels) = (image.width, image.channels);
+        let reader = Reader {
+            shape: pixels.shape,
+            source: pixels.scratch.as_slice(),
+            reading,
+            fill: P::in_units(reading.fill_value, pixels.range),
+        };
+        let coordinates = Coordinates::new(self.matrix);
+        match pixels.shape.channels {
+            1 => reader.warp::<1>(&coordinates, pixels.data),
+            3 => reader.warp::<3>(&coordinates, pixels.data),
+            4 => reader.warp::<4>(&coordinates, pixels.data),
+            _ => reader.warp_any(&coordinates, pixels.data),
+        }
+    }
+}
+
+/// An image that is read between its pixels and outside of them.
+pub(super) struct Reader<'a, P> {
+    pub(super) shape: ImageShape,
+    pub(super) source: &'a [P],
+    pub(super) reading: Reading,
+    /// The fill value in the units of the pixels.
+    pub(super) fill: f32,
+}
+
+impl<P: Pixel> Reader<'_, P> {
+    fn warp_any(&self, coordinates: &Coordinates, out: &mut [P]) {
+        let ImageShape { width, channels, .. } = self.shape;
+        let (mut xs, mut ys) = ([0f32; CHUNK], [0f32; CHUNK]);
         for (y, row) in out.chunks_exact_mut(width * channels).enumerate() {
-            let y = y as f32;
-            for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
-                let x = x as f32;
-                let k = if affine { 1.0 } else { m[6] * x + m[7] * y + m[8] };
-                if k == 0.0 {
-                    // The horizon: every direction at once. Keras fills it.
-                    pixel.fill(reading.fill_value);
-                    continue;
+            for (i, part) in row.chunks_mut(CHUNK * channels).enumerate() {
+                coordinates.chunk(y, i * CHUNK, &mut xs, &mut ys);
+                for ((pixel, x), y) in part.chunks_exact_mut(channels).zip(xs).zip(ys) {
+                    self.read(y, x, pixel);
                 }
-                let from_x = (m[0] * x + m[1] * y + m[2]) / k;
-                let from_y = (m[3] * x + m[4] * y + m[5]) / k;
-                let (from_x, from_y) = (
-                    fold(from_x, width, reading.fill_mode),
-                    fold(from_y, image.height, reading.fill_mode),
-                );
-                sample(image, from_y, from_x, reading.interpolation, reading.fill_value, pixel);
             }
         }
-        image.data = out;
     }
+
+    fn warp<const C: usize>(&self, coordinates: &Coordinates, out: &mut [P]) {
+        if self.reading.interpolation == Interpolation::Bilinear && P::LEVELS && C != 4 {
+            return warp_bytes::warp::<P, C>(self, coordinates, out);
+        }
+        let (width, height) = (self.shape.width, self.shape.height);
+        let (source, _) = self.source.as_chunks::<C>();
+        let (out, _) = out.as_chunks_mut::<C>();
+        let (last_x, last_y) = ((width - 1) as f32, (height - 1) as f32);
+        let bilinear = self.reading.interpolation == Interpolation::Bilinear;
+        let (mut xs, mut ys) = ([0f32; CHUNK], [0f32; CHUNK]);
+        let (mut dxs, mut dys, mut places) = ([0f32; CHUNK], [0f32; CHUNK], [0u32; CHUNK]);
+        for (y, row) in out.chunks_exact_mut(width).enumerate() {
+            for (i, part) in row.chunks_mut(CHUNK).enumerate() {
+                coordinates.chunk(y, i * CHUNK, &mut xs, &mut ys);
+                if bilinear {
+                    split(&xs, &ys, width, &mut dxs, &mut dys, &mut places);
+                }
+                for (j, pixel) in part.iter_mut().enumerate() {
+                    let (x, y) = (xs[j], ys[j]);
+                    if bilinear && x >= 0.0 && y >= 0.0 && x < last_x && y < last_y {
+                        let at = places[j] as usize;
+                        let (upper, lower) = (&source[at..at + 2], &source[at + width..at + width + 2]);
+                        *pixel = between(upper, lower, dxs[j], dys[j]);
+                    } else {
+                        self.read(y, x, pixel);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the pixel at a place that may lie between pixels or outside.
+    #[inline(never)]
+    pub(super) fn read(&self, y: f32, x: f32, out: &mut [P]) {
+        let (height, width) = (self.shape.height, self.shape.width);
+        let mode = self.reading.fill_mode;
+        let (y, x) = (fold(y, height, mode), fold(x, width, mode));
+        // Far outside (and NaN) nothing can be read; this also keeps the conversions to integers below exact.
+        let inside = x > -2.0 && y > -2.0 && x < width as f32 + 1.0 && y < height as f32 + 1.0;
+        if !inside {
+            out.fill(P::from_f32(self.fill));
+            return;
+        }
+        match self.reading.interpolation {
+            Interpolation::Nearest => {
+                let (row, column) = (round(y), round(x));
+                for (c, value) in out.iter_mut().enumerate() {
+                    *value = P::from_f32(self.at(row, column, c));
+                }
+            }
+            Interpolation::Bilinear => {
+                let (row, column) = (floor(y), floor(x));
+                let (dy, dx) = (y - row as f32, x - column as f32);
+                for (c, value) in out.iter_mut().enumerate() {
+                    let above = (1.0 - dx) * self.at(row, column, c) + dx * self.at(row, column + 1, c);
+                    let below = (1.0 - dx) * self.at(row + 1, column, c) + dx * self.at(row + 1, column + 1, c);
+                    *value = P::from_f32((1.0 - dy) * above + dy * below);
+                }
+            }
+        }
+    }
+
+    /// A value of the image, or the fill value outside of it.
+    fn at(&self, y: isize, x: isize, c: usize) -> f32 {
+        let ImageShape {
+            height,
+            width,
+            channels,
+        } = self.shape;
+        if y >= 0 && x >= 0 && (y as usize) < height && (x as usize) < width {
+            self.source[(y as usize * width + x as usize) * channels + c].to_f32()
+        } else {
+            self.fill
+        }
+    }
+}
+
+/// Whole parts, as the number of the upper left pixel, and fractions of places inside of the image.
+pub(super) fn split(
+    xs: &[f32; CHUNK],
+    ys: &[f32; CHUNK],
+    width: usize,
+    dxs: &mut [f32; CHUNK],
+    dys: &mut [f32; CHUNK],
+    places: &mut [u32; CHUNK],
+) {
+    for j in 0..CHUNK {
+        // Places outside become some number that nobody uses.
+        let (whole_x, whole_y) = (xs[j] as i32, ys[j] as i32);
+        dxs[j] = xs[j] - whole_x as f32;
+        dys[j] = ys[j] - whole_y as f32;
+        places[j] = (whole_y as u32).wrapping_mul(width as u32).wrapping_add(whole_x as u32);
+    }
+}
+
+/// The weighted mean of two pixels above and two below.
+#[inline(always)]
+fn between<P: Pixel, const C: usize>(upper: &[[P; C]], lower: &[[P; C]], dx: f32, dy: f32) -> [P; C] {
+    std::array::from_fn(|c| {
+        let above = (1.0 - dx) * upper[0][c].to_f32() + dx * upper[1][c].to_f32();
+        let below = (1.0 - dx) * lower[0][c].to_f32() + dx * lower[1][c].to_f32();
+        P::from_f32((1.0 - dy) * above + dy * below)
+    })
 }
 
 /// Brings a coordinate back into `[0, n - 1]` according to the fill mode; `constant` leaves it where it is.
@@ -125,6 +253,10 @@ fn fold(coordinate: f32, n: usize, mode: FillMode) -> f32 {
         FillMode::Constant => return coordinate,
         FillMode::Nearest => coordinate,
         FillMode::Reflect => {
+            // The nearest mirror images, where dividing by the period gives 0.
+            if coordinate >= -size && coordinate < 0.0 {
+                return (-coordinate - 1.0).clamp(0.0, last);
+            }
             let period = 2.0 * size;
             // -0.5 is the mirror on the left side, size - 0.5 that on the right.
             let mut c = coordinate;
@@ -157,53 +289,6 @@ fn fold(coordinate: f32, n: usize, mode: FillMode) -> f32 {
         }
     };
     folded.clamp(0.0, last)
-}
-
-/// Reads the pixel at a coordinate that may lie between pixels; neighbours outside of the image read `fill_value`.
-fn sample(image: &Image, y: f32, x: f32, how: Interpolation, fill_value: f32, out: &mut [f32]) {
-    let (height, width, channels) = (image.height, image.width, image.channels);
-    // Far outside (and NaN) nothing can be read; this also keeps the conversions to integers below exact.
-    let inside = x > -2.0 && y > -2.0 && x < width as f32 + 1.0 && y < height as f32 + 1.0;
-    if !inside {
-        out.fill(fill_value);
-        return;
-    }
-    let at = |y: isize, x: isize, c: usize| -> f32 {
-        if y >= 0 && x >= 0 && (y as usize) < height && (x as usize) < width {
-            image.data[(y as usize * width + x as usize) * channels + c]
-        } else {
-            fill_value
-        }
-    };
-    match how {
-        Interpolation::Nearest => {
-            let (row, column) = (round(y), round(x));
-            for (c, value) in out.iter_mut().enumerate() {
-                *value = at(row, column, c);
-            }
-        }
-        Interpolation::Bilinear => {
-            let (row, column) = (floor(y), floor(x));
-            let (dy, dx) = (y - row as f32, x - column as f32);
-            let interior = row >= 0 && column >= 0 && (row as usize) + 1 < height && (column as usize) + 1 < width;
-            if interior {
-                let start = (row as usize * width + column as usize) * channels;
-                let upper = &image.data[start..start + 2 * channels];
-                let lower = &image.data[start + width * channels..start + (width + 2) * channels];
-                for (c, value) in out.iter_mut().enumerate() {
-                    let above = (1.0 - dx) * upper[c] + dx * upper[c + channels];
-                    let below = (1.0 - dx) * lower[c] + dx * lower[c + channels];
-                    *value = (1.0 - dy) * above + dy * below;
-                }
-            } else {
-                for (c, value) in out.iter_mut().enumerate() {
-                    let above = (1.0 - dx) * at(row, column, c) + dx * at(row, column + 1, c);
-                    let below = (1.0 - dx) * at(row + 1, column, c) + dx * at(row + 1, column + 1, c);
-                    *value = (1.0 - dy) * above + dy * below;
-                }
-            }
-        }
-    }
 }
 
 /// The largest integer that is not above a coordinate near the image.

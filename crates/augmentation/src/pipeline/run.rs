@@ -8,6 +8,8 @@ use super::{Action, Pipeline, Step};
 use crate::error::{Error, Result};
 use crate::geometry::Warp;
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
+use crate::range::ValueRange;
 use crate::transform::{Parameters, Transform};
 
 /// What happened to one image: enough to do it again.
@@ -53,7 +55,7 @@ impl Pipeline {
     pub fn apply(&self, image: &mut Image, stream: Stream) -> Result<Applied> {
         image.check()?;
         let plan = self.plan(image.shape(), stream)?;
-        self.execute(image, &plan)?;
+        self.execute_image(image, &plan)?;
         let steps = plan.into_iter().map(|step| AppliedStep {
             path: step.path,
             parameters: step.parameters,
@@ -82,7 +84,7 @@ impl Pipeline {
                 })
             })
             .collect::<Result<_>>()?;
-        self.execute(image, &plan)
+        self.execute_image(image, &plan)
     }
 
     /// Transforms a batch of images of one shape `(height, width, channels)` in place, on all threads.
@@ -101,7 +103,50 @@ impl Pipeline {
         seed: u64,
         epoch: u64,
     ) -> Result<()> {
-        let shape = ImageShape::from(shape);
+        self.batch(images, ValueRange::BYTES, shape.into(), samples, (seed, epoch))
+    }
+
+    /// The same for bytes, whose 0 and 255 stand for the ends of `value_range`: the draws are those of
+    /// [`Pipeline::apply_batch`], and what comes out is rounded to the nearest level after each step.
+    ///
+    /// A quarter of the memory; geometry and levels are computed on the bytes themselves, what needs more is converted
+    /// and converted back.
+    ///
+    /// ```
+    /// use augmentation::{Pipeline, ValueRange};
+    ///
+    /// let pipeline = Pipeline::parse_for("flip(horizontal) | brightness(0.2)", ValueRange::UNIT)?;
+    /// let mut bytes: Vec<u8> = (0..48).map(|v| 5 * v).collect();
+    /// let mut floats: Vec<f32> = bytes.iter().map(|&v| f32::from(v) / 255.0).collect();
+    /// pipeline.apply_batch_bytes(&mut bytes, ValueRange::UNIT, (4, 4, 3), &[7], 6020, 0)?;
+    /// pipeline.apply_batch(&mut floats, (4, 4, 3), &[7], 6020, 0)?;
+    /// assert!(bytes.iter().zip(&floats).all(|(&byte, value)| (f32::from(byte) - 255.0 * value).abs() <= 0.501));
+    /// # Ok::<(), augmentation::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Pipeline::apply_batch`], and where a step gives values that bytes cannot hold (`rescale`, `normalize`).
+    pub fn apply_batch_bytes(
+        &self,
+        images: &mut [u8],
+        value_range: ValueRange,
+        shape: (usize, usize, usize),
+        samples: &[u64],
+        seed: u64,
+        epoch: u64,
+    ) -> Result<()> {
+        value_range.check("Pipeline")?;
+        self.batch(images, value_range, shape.into(), samples, (seed, epoch))
+    }
+
+    fn batch<P: Pixel>(
+        &self,
+        images: &mut [P],
+        range: ValueRange,
+        shape: ImageShape,
+        samples: &[u64],
+        (seed, epoch): (u64, u64),
+    ) -> Result<()> {
         let ImageShape {
             height,
             width,
@@ -129,22 +174,17 @@ impl Pipeline {
         let outcomes: Vec<Result<()>> = images
             .par_chunks_exact_mut(size)
             .zip(samples)
-            .map_init(Vec::new, |buffer: &mut Vec<f32>, (pixels, &sample)| {
-                buffer.clear();
-                buffer.extend_from_slice(pixels);
-                let mut image = Image {
-                    height,
-                    width,
-                    channels,
-                    data: std::mem::take(buffer),
-                };
-                image.check()?;
+            .map_init(Vec::new, |scratch: &mut Vec<P>, (data, &sample)| {
+                P::check(data, shape)?;
                 let plan = self.plan(shape, Self::stream(seed, epoch, sample))?;
                 same_shape(&plan, shape)?;
-                self.execute(&mut image, &plan)?;
-                pixels.copy_from_slice(&image.data);
-                *buffer = image.data;
-                Ok(())
+                let mut pixels = PixelsMut {
+                    shape,
+                    data,
+                    range,
+                    scratch,
+                };
+                self.execute(&mut pixels, &plan)
             })
             .collect();
         outcomes.into_iter().collect()
@@ -165,17 +205,38 @@ impl Pipeline {
         Ok(planner.plan)
     }
 
-    /// Does what was drawn; warps that follow each other are merged where they read in the same way.
-    fn execute(&self, image: &mut Image, plan: &[Planned<'_>]) -> Result<()> {
+    /// Does what was drawn to an image, whose shape may change on the way.
+    fn execute_image(&self, image: &mut Image, plan: &[Planned<'_>]) -> Result<()> {
+        let mut scratch = Vec::new();
+        let mut rest = plan;
+        while let Some((first, others)) = rest.split_first() {
+            let shape = image.shape();
+            if first.transform.output_shape(shape) != shape {
+                first.transform.apply(image, &first.parameters)?;
+                rest = others;
+                continue;
+            }
+            let same = rest
+                .iter()
+                .take_while(|step| step.transform.output_shape(shape) == shape);
+            let (here, others) = rest.split_at(same.count());
+            self.execute(&mut PixelsMut::of(image, &mut scratch), here)?;
+            rest = others;
+        }
+        Ok(())
+    }
+
+    /// Does what was drawn to pixels; warps that follow each other are merged where they read in the same way.
+    fn execute<P: Pixel>(&self, pixels: &mut PixelsMut<'_, P>, plan: &[Planned<'_>]) -> Result<()> {
         let mut next = 0;
         while next < plan.len() {
             let first = next;
             next += 1;
             let mut merged: Option<Warp> = None;
             if self.merge_affine {
-                merged = plan[first].warp(image.shape());
+                merged = plan[first].warp(pixels.shape);
                 while let (Some(warp), Some(step)) = (merged, plan.get(next)) {
-                    let Some(both) = step.warp(image.shape()).and_then(|following| warp.then(following)) else {
+                    let Some(both) = step.warp(pixels.shape).and_then(|following| warp.then(following)) else {
                         break;
                     };
                     merged = Some(both);
@@ -183,11 +244,11 @@ impl Pipeline {
                 }
             }
             match merged {
-                // Steps that stay alone have their own, often faster, way; and flips only move pixels.
-                Some(warp) if next > first + 1 && warp.reading.is_some() => warp.apply(image),
+                // Flips only move pixels, and have a faster way.
+                Some(warp) if warp.reading.is_some() => warp.apply_in_place(pixels),
                 _ => plan[first..next]
                     .iter()
-                    .try_for_each(|step| step.transform.apply(image, &step.parameters))?,
+                    .try_for_each(|step| step.transform.apply_to_pixels(pixels, &step.parameters))?,
             }
         }
         Ok(())

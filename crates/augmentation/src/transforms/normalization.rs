@@ -6,18 +6,21 @@ use serde::{Deserialize, Serialize};
 use super::{NoParameters, PerChannel};
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageShape};
+use crate::pixels::for_each_value;
 use crate::transform::Transformation;
 
-/// $ y = (x - \mu) / \max(\sigma, 10^{-7}) $ with given mean and variance. Keras: `Normalization` with `axis=-1` or `None`.
+/// $ y = (x - \mu) / \max(\sigma, 10^{-7}) $ with given mean and variance. Keras: `Normalization`.
 ///
 /// [`Normalization::adapted_to`] computes them from images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Normalization {
-    /// Mean, of all values or of each channel.
+    /// Mean: one for all values, or one for each place along `axis`, row by row.
     pub mean: PerChannel,
-    /// Variance, of all values or of each channel.
+    /// Variance, likewise.
     pub variance: PerChannel,
+    /// Along which axes the numbers differ where there are several: 1 rows, 2 columns, 3 channels, in this order.
+    pub axis: Vec<usize>,
     /// Undo it instead: $ y = \mu + x \max(\sigma, 10^{-7}) $.
     pub invert: bool,
 }
@@ -27,6 +30,7 @@ impl Default for Normalization {
         Self {
             mean: PerChannel::All(0.0),
             variance: PerChannel::All(1.0),
+            axis: vec![3],
             invert: false,
         }
     }
@@ -77,6 +81,7 @@ impl Normalization {
         Ok(Self {
             mean: PerChannel::Each(mean),
             variance: PerChannel::Each(variance),
+            axis: vec![3],
             invert: false,
         })
     }
@@ -86,11 +91,21 @@ impl Transformation for Normalization {
     const CLASS: &'static str = "Normalization";
     const NAME: &'static str = "normalize";
     const ABOUT: &'static str = "subtracts a mean and divides by a standard deviation";
-    const ARGUMENTS: &'static [&'static str] = &["mean", "variance", "invert"];
+    const ARGUMENTS: &'static [&'static str] = &["mean", "variance", "invert", "axis"];
     const REQUIRED: usize = 2;
     type Parameters = NoParameters;
+    const KEEPS_RANGE: bool = false;
 
     fn check(&self) -> Result<()> {
+        let ascending = self.axis.windows(2).all(|pair| pair[0] < pair[1]);
+        if !ascending || self.axis.is_empty() || self.axis.iter().any(|axis| !(1..=3).contains(axis)) {
+            return Err(Error::Argument {
+                transformation: Self::CLASS,
+                argument: "axis",
+                found: format!("{:?}", self.axis),
+                expected: "some of 1 (rows), 2 (columns), 3 (channels), in this order".into(),
+            });
+        }
         self.mean.check(Self::CLASS, "mean", f64::MIN)?;
         self.variance.check(Self::CLASS, "variance", 0.0)
     }
@@ -100,19 +115,55 @@ impl Transformation for Normalization {
     }
 
     fn apply(&self, image: &mut Image, _parameters: &NoParameters) -> Result<()> {
-        self.mean.check_channels(Self::CLASS, image)?;
-        self.variance.check_channels(Self::CLASS, image)?;
-        let per_channel: Vec<(f32, f32)> = (0..image.channels)
-            .map(|c| (self.mean.of(c) as f32, (self.variance.of(c) as f32).sqrt().max(1e-7)))
-            .collect();
-        for pixel in image.data.chunks_exact_mut(image.channels) {
-            for (value, (mean, deviation)) in pixel.iter_mut().zip(&per_channel) {
-                *value = if self.invert {
-                    mean + *value * deviation
-                } else {
-                    (*value - mean) / deviation
-                };
+        let sizes = [image.height, image.width, image.channels];
+        let places: usize = self.axis.iter().map(|axis| sizes[axis - 1]).product();
+        for numbers in [&self.mean, &self.variance] {
+            match numbers {
+                PerChannel::Each(numbers) if numbers.len() != places && self.axis == [3] => {
+                    return Err(Error::Channels {
+                        transformation: Self::CLASS,
+                        expected: "as many channels as its arguments have numbers",
+                        found: image.channels,
+                    });
+                }
+                PerChannel::Each(numbers) if numbers.len() != places => {
+                    return Err(Error::Parameters {
+                        transformation: Self::CLASS,
+                        reason: format!(
+                            "{} numbers for {places} places along the axes {:?} of {}",
+                            numbers.len(),
+                            self.axis,
+                            image.shape()
+                        ),
+                    });
+                }
+                _ => {}
             }
+        }
+        let of_place = |place: usize| {
+            let number = |numbers: &PerChannel| numbers.of(place) as f32;
+            (number(&self.mean), number(&self.variance).sqrt().max(1e-7))
+        };
+        let numbers: Vec<(f32, f32)> = (0..places).map(of_place).collect();
+        let (width, channels) = (image.width, image.channels);
+        let normal = |value: f32, (mean, deviation): (f32, f32)| {
+            if self.invert {
+                mean + value * deviation
+            } else {
+                (value - mean) / deviation
+            }
+        };
+        if self.axis == [3] {
+            for_each_value(&mut image.data, &numbers, normal);
+            return Ok(());
+        }
+        for (i, value) in image.data.iter_mut().enumerate() {
+            let at = [i / channels / width, i / channels % width, i % channels];
+            let place = self
+                .axis
+                .iter()
+                .fold(0, |place, axis| place * sizes[axis - 1] + at[axis - 1]);
+            *value = normal(*value, numbers[place]);
         }
         Ok(())
     }

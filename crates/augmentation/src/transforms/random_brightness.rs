@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
 
 /// Adds the same random number to every value and clips. Keras: `RandomBrightness`.
 ///
@@ -58,9 +59,17 @@ impl Transformation for RandomBrightness {
     }
 
     fn apply(&self, image: &mut Image, parameters: &BrightnessParameters) -> Result<()> {
-        for value in &mut image.data {
-            *value = self.value_range.clip(*value + parameters.rgb_delta);
-        }
-        Ok(())
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &BrightnessParameters,
+    ) -> Option<Result<()>> {
+        let units = P::units(self.value_range, pixels.range)?;
+        let delta = parameters.rgb_delta * (units.width() / self.value_range.width());
+        P::add(pixels.data, delta, units);
+        Some(Ok(()))
     }
 }

@@ -63,7 +63,8 @@ impl Transformation for RandomColorDegeneration {
         need_grey_or_rgb(Self::CLASS, image)?;
         for pixel in image.data.chunks_exact_mut(image.channels) {
             let grey = if pixel.len() == 1 { pixel[0] } else { grey(pixel) };
-            for value in pixel {
+            // Three colours; an alpha channel stays.
+            for value in pixel.iter_mut().take(3) {
                 *value = self.value_range.clip(*value + parameters.factor * (grey - *value));
             }
         }

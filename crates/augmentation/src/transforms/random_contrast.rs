@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut, channel_means};
 use crate::range::{Factor, ValueRange};
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
 
 /// Stretches the values of each channel away from their mean, or towards it. Keras: `RandomContrast`.
 ///
@@ -62,14 +63,17 @@ impl Transformation for RandomContrast {
     }
 
     fn apply(&self, image: &mut Image, parameters: &ContrastParameters) -> Result<()> {
-        let means = image.channel_means();
-        for pixel in image.data.chunks_exact_mut(means.len()) {
-            for (value, mean) in pixel.iter_mut().zip(&means) {
-                *value = self
-                    .value_range
-                    .clip((*value - mean) * parameters.contrast_factor + mean);
-            }
-        }
-        Ok(())
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &ContrastParameters,
+    ) -> Option<Result<()>> {
+        let units = P::units(self.value_range, pixels.range)?;
+        let means = channel_means(pixels.data, pixels.shape.channels);
+        P::stretch(pixels.data, &means, parameters.contrast_factor, units);
+        Some(Ok(()))
     }
 }

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageShape};
 use crate::noise::Noise;
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
 
 /// Replaces a random rectangle by a value or by noise, with a probability. Keras: `RandomErasing`.
 ///
@@ -43,7 +44,8 @@ impl Default for RandomErasing {
 pub enum ErasingFill {
     /// One value for all, one a channel, or one for each value of the image.
     Value(Vec<f32>),
-    /// Standard normal numbers times the upper end of the value range, clipped: half of the patch is black.
+    /// Standard normal numbers times the upper end of the value range, clipped, one for each value of the patch: half of
+    /// it is black.
     Noise(Noise),
 }
 
@@ -110,40 +112,68 @@ impl Transformation for RandomErasing {
     }
 
     fn apply(&self, image: &mut Image, parameters: &ErasingParameters) -> Result<()> {
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &ErasingParameters,
+    ) -> Option<Result<()>> {
         if !parameters.apply_erasing {
-            return Ok(());
+            return Some(Ok(()));
         }
-        let channels = image.channels;
+        let ImageShape {
+            height,
+            width,
+            channels,
+        } = pixels.shape;
+        // Pixels that are at or behind the first number and before the second.
+        let span = |low: f64, high: f64, n: usize| {
+            (low.ceil().max(0.0) as usize).min(n)..(high.ceil().max(0.0) as usize).min(n)
+        };
+        let (rows, columns) = (
+            span(parameters.y0, parameters.y1, height),
+            span(parameters.x0, parameters.x1, width),
+        );
+        let size = rows.len() * columns.len() * channels;
         let fill: Vec<f32> = match &parameters.fill {
-            ErasingFill::Value(values) if [1, channels, image.data.len()].contains(&values.len()) => values.clone(),
+            ErasingFill::Value(values) if [1, channels, pixels.data.len()].contains(&values.len()) => values.clone(),
             ErasingFill::Value(values) => {
                 let reason = format!("{} fill values for {channels} channels", values.len());
-                return Err(Error::Parameters {
+                return Some(Err(Error::Parameters {
                     transformation: Self::CLASS,
                     reason,
-                });
+                }));
             }
-            ErasingFill::Noise(noise) => {
-                let noise = noise.normal(Self::CLASS, image.data.len())?;
-                noise
+            ErasingFill::Noise(noise) => match noise.normal(Self::CLASS, size) {
+                Ok(noise) => noise
                     .into_iter()
                     .map(|n| self.value_range.clip(n * self.value_range.high))
-                    .collect()
-            }
+                    .collect(),
+                Err(error) => return Some(Err(error)),
+            },
         };
-        let (x0, x1) = (parameters.x0, parameters.x1);
-        for y in 0..image.height {
-            if !(parameters.y0..parameters.y1).contains(&(y as f64)) {
-                continue;
-            }
-            for x in (0..image.width).filter(|&x| (x0..x1).contains(&(x as f64))) {
-                for c in 0..channels {
-                    let i = (y * image.width + x) * channels + c;
-                    // A fill of one value, of one a channel, or of one for each value of the image.
-                    image.data[i] = fill[i % fill.len()];
-                }
+        let fill: Vec<P> = fill
+            .iter()
+            .map(|&v| P::from_f32(P::in_units(v, pixels.range)))
+            .collect();
+        let of_patch = matches!(parameters.fill, ErasingFill::Noise(_));
+        let of_image = !of_patch && fill.len() == pixels.data.len();
+        let (row, first) = (width * channels, columns.start * channels);
+        for (i, y) in rows.enumerate() {
+            let out = &mut pixels.data[y * row + first..][..columns.len() * channels];
+            if of_patch {
+                out.copy_from_slice(&fill[i * out.len()..][..out.len()]);
+            } else if of_image {
+                out.copy_from_slice(&fill[y * row + first..][..out.len()]);
+            } else if let [value] = fill[..] {
+                out.fill(value);
+            } else {
+                out.chunks_exact_mut(channels)
+                    .for_each(|pixel| pixel.copy_from_slice(&fill));
             }
         }
-        Ok(())
+        Some(Ok(()))
     }
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::geometry::{Matrix, Warp};
 use crate::image::{Image, ImageShape};
-use crate::transform::Transformation;
+use crate::pixels::{Pixel, PixelsMut};
+use crate::transform::{Transformation, on_image};
 
 /// Which way an image is flipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,20 +78,27 @@ impl Transformation for RandomFlip {
     }
 
     fn apply(&self, image: &mut Image, parameters: &FlipParameters) -> Result<()> {
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &FlipParameters,
+    ) -> Option<Result<()>> {
         if !parameters.flips {
-            return Ok(());
+            return Some(Ok(()));
         }
         let (horizontal, vertical) = self.axes();
-        let row = image.width * image.channels;
-        if horizontal {
-            for row in image.data.chunks_exact_mut(row) {
-                mirror(row, image.channels);
-            }
+        let ImageShape { width, channels, .. } = pixels.shape;
+        let row = width * channels;
+        match (horizontal, vertical) {
+            // Both: the whole image from its end.
+            (true, true) => mirror(pixels.data, channels),
+            (true, false) => pixels.data.chunks_exact_mut(row).for_each(|row| mirror(row, channels)),
+            _ => exchange(pixels.data, row),
         }
-        if vertical {
-            mirror(&mut image.data, row);
-        }
-        Ok(())
+        Some(Ok(()))
     }
 
     fn warp(&self, parameters: &FlipParameters, shape: ImageShape) -> Option<Warp> {
@@ -111,12 +119,18 @@ impl Transformation for RandomFlip {
     }
 }
 
-/// Reverses the order of items of `size` values each.
-fn mirror(values: &mut [f32], size: usize) {
-    if size == 1 {
-        values.reverse();
-        return;
+/// Reverses the order of the pixels.
+fn mirror<P: Pixel>(values: &mut [P], channels: usize) {
+    match channels {
+        1 => values.reverse(),
+        3 => values.as_chunks_mut::<3>().0.reverse(),
+        4 => values.as_chunks_mut::<4>().0.reverse(),
+        _ => exchange(values, channels),
     }
+}
+
+/// Reverses the order of items of `size` values each.
+fn exchange<P: Pixel>(values: &mut [P], size: usize) {
     let count = values.len() / size;
     for i in 0..count / 2 {
         let (front, back) = values.split_at_mut((count - 1 - i) * size);

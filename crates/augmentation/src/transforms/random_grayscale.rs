@@ -53,9 +53,11 @@ impl Transformation for RandomGrayscale {
 
     fn apply(&self, image: &mut Image, parameters: &GrayscaleParameters) -> Result<()> {
         need_grey_or_rgb(Self::CLASS, image)?;
-        if parameters.should_apply && image.channels == 3 {
-            for pixel in image.data.chunks_exact_mut(3) {
-                pixel.fill(grey(pixel));
+        if parameters.should_apply && image.channels >= 3 {
+            for pixel in image.data.chunks_exact_mut(image.channels) {
+                let grey = grey(pixel);
+                // Three colours; an alpha channel stays.
+                pixel[..3].fill(grey);
             }
         }
         Ok(())

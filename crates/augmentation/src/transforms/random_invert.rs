@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
 
 /// Turns an image into its negative with a probability. Keras: `RandomInvert`.
 ///
@@ -59,11 +60,18 @@ impl Transformation for RandomInvert {
     }
 
     fn apply(&self, image: &mut Image, parameters: &InvertParameters) -> Result<()> {
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &InvertParameters,
+    ) -> Option<Result<()>> {
+        P::units(self.value_range, pixels.range)?;
         if parameters.apply_inversion {
-            for value in &mut image.data {
-                *value = self.value_range.high - *value;
-            }
+            pixels.map_values(|value| self.value_range.high - value);
         }
-        Ok(())
+        Some(Ok(()))
     }
 }

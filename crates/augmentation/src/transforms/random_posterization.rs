@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
 
 /// Keeps only the highest bits of each value. Keras: `RandomPosterization`.
 ///
@@ -61,18 +62,28 @@ impl Transformation for RandomPosterization {
     }
 
     fn apply(&self, image: &mut Image, parameters: &PosterizationParameters) -> Result<()> {
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &PosterizationParameters,
+    ) -> Option<Result<()>> {
+        P::units(self.value_range, pixels.range)?;
         let shift = parameters.shift_factor;
         if shift > 7 {
-            let reason = format!("cannot clear {shift} of 8 bits");
-            return Err(Error::Parameters {
+            return Some(Err(Error::Parameters {
                 transformation: Self::CLASS,
-                reason,
-            });
+                reason: format!("cannot clear {shift} of 8 bits"),
+            }));
         }
-        for value in &mut image.data {
-            let byte = self.value_range.to_bytes(*value) as u8;
-            *value = self.value_range.unscale_bytes(f32::from((byte >> shift) << shift));
-        }
-        Ok(())
+        // Levels as they are read back from a range must not fall below themselves.
+        let nudge = if P::LEVELS { 0.5 } else { 0.0 };
+        pixels.map_values(|value| {
+            let byte = (self.value_range.to_bytes(value) + nudge) as u8;
+            self.value_range.unscale_bytes(f32::from((byte >> shift) << shift))
+        });
+        Some(Ok(()))
     }
 }

@@ -39,12 +39,12 @@ impl PerChannel {
         }
     }
 
-    pub(crate) fn check_channels(&self, transformation: &'static str, image: &Image) -> Result<()> {
+    pub(crate) fn check_channels(&self, transformation: &'static str, channels: usize) -> Result<()> {
         match self {
-            Self::Each(xs) if xs.len() != image.channels => Err(Error::Channels {
+            Self::Each(xs) if xs.len() != channels => Err(Error::Channels {
                 transformation,
                 expected: "as many channels as its arguments have numbers",
-                found: image.channels,
+                found: channels,
             }),
             _ => Ok(()),
         }
@@ -97,6 +97,7 @@ impl Transformation for Rescaling {
     const ARGUMENTS: &'static [&'static str] = &["scale", "offset"];
     const REQUIRED: usize = 1;
     type Parameters = NoParameters;
+    const KEEPS_RANGE: bool = false;
 
     fn check(&self) -> Result<()> {
         self.scale.check(Self::CLASS, "scale", f64::MIN)?;
@@ -108,8 +109,8 @@ impl Transformation for Rescaling {
     }
 
     fn apply(&self, image: &mut Image, _parameters: &NoParameters) -> Result<()> {
-        self.scale.check_channels(Self::CLASS, image)?;
-        self.offset.check_channels(Self::CLASS, image)?;
+        self.scale.check_channels(Self::CLASS, image.channels)?;
+        self.offset.check_channels(Self::CLASS, image.channels)?;
         let per_channel: Vec<(f32, f32)> = (0..image.channels)
             .map(|c| (self.scale.of(c) as f32, self.offset.of(c) as f32))
             .collect();

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
 
 /// Inverts the values above a threshold, after adding to them. Keras: `Solarization`.
 ///
@@ -69,15 +70,21 @@ impl Transformation for Solarization {
     }
 
     fn apply(&self, image: &mut Image, parameters: &SolarizationParameters) -> Result<()> {
-        for value in &mut image.data {
-            let level = (self.value_range.to_bytes(*value) + parameters.additions).clamp(0.0, 255.0);
-            let level = if level < parameters.thresholds {
-                level
-            } else {
-                255.0 - level
-            };
-            *value = self.value_range.unscale_bytes(level);
-        }
-        Ok(())
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &SolarizationParameters,
+    ) -> Option<Result<()>> {
+        P::units(self.value_range, pixels.range)?;
+        let SolarizationParameters { additions, thresholds } = *parameters;
+        pixels.map_values(|value| {
+            let level = (self.value_range.to_bytes(value) + additions).clamp(0.0, 255.0);
+            let level = if level < thresholds { level } else { 255.0 - level };
+            self.value_range.unscale_bytes(level)
+        });
+        Some(Ok(()))
     }
 }

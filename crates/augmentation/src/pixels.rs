@@ -1,0 +1,404 @@
+//! Pixels where they lie: floats, or bytes that stand for them.
+
+use crate::error::{Error, Result};
+use crate::image::{Image, ImageShape};
+use crate::range::ValueRange;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for u8 {}
+}
+
+/// What an image can be made of: `f32`, or `u8`, whose 0 and 255 stand for the ends of a value range.
+pub trait Pixel: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static + sealed::Sealed {
+    /// The number itself.
+    fn to_f32(self) -> f32;
+
+    /// The nearest one of this type; what a byte cannot hold becomes 0 or 255.
+    fn from_f32(value: f32) -> Self;
+
+    /// The level of a byte; floats are cut to one.
+    #[doc(hidden)]
+    fn level(self) -> u8;
+
+    /// The pixel of a level.
+    #[doc(hidden)]
+    fn from_level(level: u8) -> Self;
+
+    /// Adds the same number to every value and clips; all in the units of the pixels.
+    #[doc(hidden)]
+    fn add(data: &mut [Self], number: f32, clip: ValueRange);
+
+    /// Multiplies the distance of every value from the mean of its channel and clips; all in the units of the pixels.
+    #[doc(hidden)]
+    fn stretch(data: &mut [Self], means: &[f32], factor: f32, clip: ValueRange);
+
+    /// A value of the range in the units of these pixels: itself for `f32`, a level of 0 to 255 for `u8`.
+    #[doc(hidden)]
+    fn in_units(value: f32, range: ValueRange) -> f32;
+
+    /// The value that such a unit stands for.
+    #[doc(hidden)]
+    fn from_units(unit: f32, range: ValueRange) -> f32;
+
+    /// The range in the units of these pixels, for a transformation that knows values of `known`; none where bytes stand
+    /// for another range than the transformation knows.
+    #[doc(hidden)]
+    fn units(known: ValueRange, range: ValueRange) -> Option<ValueRange>;
+
+    /// Refuses numbers that are not finite.
+    #[doc(hidden)]
+    fn check(data: &[Self], shape: ImageShape) -> Result<()>;
+
+    /// Whether a pixel holds one of 256 levels, so that what depends on a value alone can be looked up.
+    #[doc(hidden)]
+    const LEVELS: bool;
+}
+
+impl Pixel for f32 {
+    fn to_f32(self) -> f32 {
+        self
+    }
+
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+
+    fn level(self) -> u8 {
+        self as u8
+    }
+
+    fn from_level(level: u8) -> Self {
+        f32::from(level)
+    }
+
+    fn add(data: &mut [Self], number: f32, clip: ValueRange) {
+        for value in data {
+            *value = clip.clip(*value + number);
+        }
+    }
+
+    fn stretch(data: &mut [Self], means: &[f32], factor: f32, clip: ValueRange) {
+        for_each_value(data, means, |value, mean| clip.clip((value - mean) * factor + mean));
+    }
+
+    fn in_units(value: f32, _range: ValueRange) -> f32 {
+        value
+    }
+
+    fn from_units(unit: f32, _range: ValueRange) -> f32 {
+        unit
+    }
+
+    fn units(known: ValueRange, _range: ValueRange) -> Option<ValueRange> {
+        Some(known)
+    }
+
+    fn check(data: &[Self], shape: ImageShape) -> Result<()> {
+        // Infinity and NaN times 0 are NaN, all else is 0; without a way out of the loop it is vectorised.
+        let mut sums = [0f32; 16];
+        let (chunks, rest) = data.as_chunks::<16>();
+        for chunk in chunks {
+            for (sum, value) in sums.iter_mut().zip(chunk) {
+                *sum += value * 0.0;
+            }
+        }
+        let finite = rest.iter().chain(&sums).all(|value| value.is_finite());
+        if finite {
+            return Ok(());
+        }
+        let index = data.iter().position(|value| !value.is_finite()).unwrap_or(0);
+        let (pixel, channel) = (index / shape.channels, index % shape.channels);
+        Err(Error::NotFinite {
+            row: pixel / shape.width,
+            column: pixel % shape.width,
+            channel,
+            value: data[index],
+        })
+    }
+
+    const LEVELS: bool = false;
+}
+
+impl Pixel for u8 {
+    fn to_f32(self) -> f32 {
+        f32::from(self)
+    }
+
+    fn from_f32(value: f32) -> Self {
+        // `as u8` saturates and turns NaN into 0.
+        (value + 0.5) as u8
+    }
+
+    fn level(self) -> u8 {
+        self
+    }
+
+    fn from_level(level: u8) -> Self {
+        level
+    }
+
+    fn add(data: &mut [Self], number: f32, _clip: ValueRange) {
+        let whole = u8::from_f32(number.abs());
+        if number < 0.0 {
+            data.iter_mut().for_each(|value| *value = value.saturating_sub(whole));
+        } else {
+            data.iter_mut().for_each(|value| *value = value.saturating_add(whole));
+        }
+    }
+
+    fn stretch(data: &mut [Self], means: &[f32], factor: f32, clip: ValueRange) {
+        if !(0.0..3.9).contains(&factor) {
+            let exact = |value: u8, mean: f32| u8::from_f32(clip.clip((value.to_f32() - mean) * factor + mean));
+            return for_each_value(data, means, exact);
+        }
+        // In 16 bits: the level times 2^7, the factor times 2^13, of the product the upper half: four bits of a fraction.
+        let factor_13 = (factor * 8192.0).round() as i16;
+        let shifts: Vec<i16> = means
+            .iter()
+            .map(|mean| (mean * (1.0 - factor) * 16.0).round() as i16 + 8)
+            .collect();
+        for_each_value(data, &shifts, |value, shift| {
+            let product = ((i32::from(i16::from(value) << 7) * i32::from(factor_13)) >> 16) as i16;
+            ((product + shift) >> 4).clamp(0, 255) as u8
+        });
+    }
+
+    fn in_units(value: f32, range: ValueRange) -> f32 {
+        range.to_bytes(value)
+    }
+
+    fn from_units(unit: f32, range: ValueRange) -> f32 {
+        range.unscale_bytes(unit)
+    }
+
+    fn units(known: ValueRange, range: ValueRange) -> Option<ValueRange> {
+        (known == range).then_some(ValueRange::BYTES)
+    }
+
+    fn check(_data: &[Self], _shape: ImageShape) -> Result<()> {
+        Ok(())
+    }
+
+    const LEVELS: bool = true;
+}
+
+/// The pixels of one image in a buffer of somebody else, such as a batch.
+#[derive(Debug)]
+pub struct PixelsMut<'a, P: Pixel> {
+    /// Height, width and channels.
+    pub shape: ImageShape,
+    /// `height * width * channels` values.
+    pub data: &'a mut [P],
+    /// What 0 and 255 stand for where the pixels are bytes.
+    pub range: ValueRange,
+    /// A buffer that may be used meanwhile, so that not each image needs a new one.
+    pub scratch: &'a mut Vec<P>,
+}
+
+impl<'a> PixelsMut<'a, f32> {
+    /// The pixels of an image.
+    pub fn of(image: &'a mut Image, scratch: &'a mut Vec<f32>) -> Self {
+        Self {
+            shape: image.shape(),
+            data: &mut image.data,
+            range: ValueRange::BYTES,
+            scratch,
+        }
+    }
+}
+
+impl<P: Pixel> PixelsMut<'_, P> {
+    /// The same pixels for a while.
+    pub fn reborrow(&mut self) -> PixelsMut<'_, P> {
+        PixelsMut {
+            shape: self.shape,
+            data: self.data,
+            range: self.range,
+            scratch: self.scratch,
+        }
+    }
+
+    /// A copy as an image of floats in the units of the value range.
+    pub fn to_image(&self) -> Image {
+        let ImageShape {
+            height,
+            width,
+            channels,
+        } = self.shape;
+        let value = |pixel: &P| P::from_units(pixel.to_f32(), self.range);
+        Image {
+            height,
+            width,
+            channels,
+            data: self.data.iter().map(value).collect(),
+        }
+    }
+
+    /// Writes an image of the same shape over the pixels.
+    pub fn overwrite(&mut self, image: &Image) {
+        for (pixel, &value) in self.data.iter_mut().zip(&image.data) {
+            *pixel = P::from_f32(P::in_units(value, self.range));
+        }
+    }
+
+    /// Replaces each pixel by what a function makes of the value it stands for; bytes are looked up.
+    pub(crate) fn map_values(&mut self, f: impl Fn(f32) -> f32) {
+        let range = self.range;
+        let of_unit = |unit: f32| P::from_f32(P::in_units(f(P::from_units(unit, range)), range));
+        if P::LEVELS && self.data.len() > 256 {
+            let table: [P; 256] = std::array::from_fn(|level| of_unit(level as f32));
+            for pixel in self.data.iter_mut() {
+                *pixel = table[usize::from(pixel.level())];
+            }
+        } else {
+            for pixel in self.data.iter_mut() {
+                *pixel = of_unit(pixel.to_f32());
+            }
+        }
+    }
+}
+
+/// The mean of each channel, accumulated in f64.
+pub(crate) fn channel_means<P: Pixel>(data: &[P], channels: usize) -> Vec<f32> {
+    let mut sums = vec![0f64; channels];
+    let rest = if LANES.is_multiple_of(channels) {
+        // Lanes that do not wait for each other.
+        let mut lanes = [0f64; LANES];
+        let (chunks, rest) = data.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (sum, pixel) in lanes.iter_mut().zip(chunk) {
+                *sum += f64::from(pixel.to_f32());
+            }
+        }
+        for (i, sum) in lanes.iter().enumerate() {
+            sums[i % channels] += sum;
+        }
+        rest
+    } else {
+        data
+    };
+    for pixel in rest.chunks_exact(channels) {
+        for (sum, value) in sums.iter_mut().zip(pixel) {
+            *sum += f64::from(value.to_f32());
+        }
+    }
+    let pixels = (data.len() / channels) as f64;
+    sums.into_iter().map(|sum| (sum / pixels) as f32).collect()
+}
+
+/// Values at once: a multiple of 1, 2, 3 and 4 channels, and of the lanes of a register.
+pub(crate) const LANES: usize = 24;
+
+/// Calls `f` with each value and what belongs to its channel.
+pub(crate) fn for_each_value<P: Pixel, T: Copy>(data: &mut [P], of_channel: &[T], f: impl Fn(P, T) -> P) {
+    let channels = of_channel.len();
+    let rest = if LANES.is_multiple_of(channels) {
+        let pattern: [T; LANES] = std::array::from_fn(|i| of_channel[i % channels]);
+        let (chunks, rest) = data.as_chunks_mut::<LANES>();
+        for chunk in chunks {
+            for (value, of_channel) in chunk.iter_mut().zip(pattern) {
+                *value = f(*value, of_channel);
+            }
+        }
+        rest
+    } else {
+        data
+    };
+    for pixel in rest.chunks_exact_mut(channels) {
+        for (value, of_channel) in pixel.iter_mut().zip(of_channel) {
+            *value = f(*value, *of_channel);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_of_every_number_of_channels() {
+        for channels in 1..7 {
+            let data: Vec<f32> = (0..channels * 11)
+                .map(|i| (i % channels) as f32 + (i / channels) as f32)
+                .collect();
+            let expected: Vec<f32> = (0..channels).map(|c| c as f32 + 5.0).collect();
+            assert_eq!(channel_means(&data, channels), expected);
+            let bytes: Vec<u8> = data.iter().map(|v| *v as u8).collect();
+            assert_eq!(channel_means(&bytes, channels), expected);
+        }
+    }
+
+    #[test]
+    fn every_value_meets_its_channel() {
+        for channels in 1..7 {
+            let mut data = vec![1.0f32; channels * 29];
+            let numbers: Vec<f32> = (0..channels).map(|c| c as f32).collect();
+            for_each_value(&mut data, &numbers, |value, number| value + number);
+            assert!(
+                data.iter().enumerate().all(|(i, v)| *v == 1.0 + (i % channels) as f32),
+                "{channels}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_found_wherever_they_are() {
+        let shape = ImageShape {
+            height: 5,
+            width: 4,
+            channels: 2,
+        };
+        for (place, value) in [(0, f32::NAN), (17, f32::INFINITY), (39, f32::NEG_INFINITY)] {
+            let mut data = vec![f32::MAX; 40];
+            assert!(f32::check(&data, shape).is_ok());
+            data[place] = value;
+            let error = f32::check(&data, shape).unwrap_err();
+            assert!(
+                matches!(error, Error::NotFinite { row, column, channel, .. } if (row * 4 + column) * 2 + channel == place),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_are_stretched_and_moved_as_floats_are_within_half_a_level() {
+        let levels: Vec<u8> = (0..=255).cycle().take(771).collect();
+        let floats: Vec<f32> = levels.iter().map(|&v| f32::from(v)).collect();
+        for means in [vec![130.4f32], vec![20.0, 99.7, 250.0], vec![0.0; 7]] {
+            let n = 771 / means.len() * means.len();
+            for factor in [0.0, 0.3, 1.0, 1.37, 2.0, 3.5, 10.0] {
+                let (mut bytes, mut exact) = (levels[..n].to_vec(), floats[..n].to_vec());
+                u8::stretch(&mut bytes, &means, factor, ValueRange::BYTES);
+                f32::stretch(&mut exact, &means, factor, ValueRange::BYTES);
+                for (a, b) in bytes.iter().zip(&exact) {
+                    assert!((f32::from(*a) - b).abs() < 0.65, "{factor}: {a} for {b}");
+                }
+            }
+        }
+        for number in [-300.0, -17.3, 0.0, 12.5, 255.0] {
+            let (mut bytes, mut exact) = (levels.clone(), floats.clone());
+            u8::add(&mut bytes, number, ValueRange::BYTES);
+            f32::add(&mut exact, number, ValueRange::BYTES);
+            assert!(
+                bytes.iter().zip(&exact).all(|(a, b)| (f32::from(*a) - b).abs() <= 0.5),
+                "{number}"
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_stand_for_a_range() {
+        let mut bytes = [0u8, 51, 255];
+        let mut pixels = PixelsMut {
+            shape: (1, 3, 1).into(),
+            data: &mut bytes,
+            range: ValueRange::UNIT,
+            scratch: &mut Vec::new(),
+        };
+        assert_eq!(pixels.to_image().data, [0.0, 0.2, 1.0]);
+        pixels.map_values(|value| 1.0 - value);
+        assert_eq!(bytes, [255, 204, 0]);
+    }
+}
