@@ -116,6 +116,29 @@ pub fn load_folder(folder: &Path, options: &FolderOptions) -> Result<Dataset> {
     })
 }
 
+/// Reads one PNG or JPEG file; its first bytes tell which. Transparency is dropped.
+///
+/// ```no_run
+/// use datasets::{Color, open_image};
+/// let photo = open_image("photo.jpg".as_ref(), Color::Auto)?;
+/// println!("{} x {} pixels, {} channels", photo.height, photo.width, photo.channels);
+/// # Ok::<(), datasets::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be read, [`Error::Malformed`] for a file that is no image, is damaged, or has more than
+/// 16,384 pixels a side.
+pub fn open_image(path: &Path, color: Color) -> Result<Images> {
+    let image = open(path)?;
+    let (height, width) = (image.height() as usize, image.width() as usize);
+    let grey = color == Color::Grey || (color == Color::Auto && !image.color().has_color());
+    if grey {
+        Images::new(height, width, 1, 255, image.into_luma8().into_raw())
+    } else {
+        Images::new(height, width, 3, 255, image.into_rgb8().into_raw())
+    }
+}
+
 /// The sub-folders, sorted by name.
 fn class_names(folder: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();

@@ -57,9 +57,17 @@ pub(crate) enum Command {
         lab sweep merge one two --out all    # after 2/2 on another machine"
     )]
     Sweep(Box<SweepArgs>),
+    /// Show what an augmentation pipeline makes of pictures, on a contact sheet
+    #[command(after_help = "Examples:\n  \
+        lab augment photo.jpg --pipeline 'flip(horizontal) | rotate(0.05) | contrast(0.2) @ 0.5' --output sheet.png\n  \
+        lab augment a.png b.png --pipeline rand_augment --seed 7 --record what.json\n  \
+        lab augment c.png d.png --replay what.json --output same.png\n  \
+        lab augment --list --output transformations.png")]
+    Augment(AugmentArgs),
     /// Measure a saved network on a test set
     #[command(after_help = "Examples:\n  \
         lab evaluate digits.safetensors --data digits\n  \
+        lab evaluate digits.safetensors --data digits --tta 16 --augment 'rotate(0.04) | translate(0.05, 0.05)'\n  \
         lab evaluate cats.safetensors --data cats-dogs --data-dir path/to/cats-dogs --json")]
     Evaluate(EvaluateArgs),
     /// Compute a network's outputs for inputs of a file
@@ -98,6 +106,10 @@ pub(crate) struct ExerciseArgs {
     /// A small version: fewer seeds and epochs (20 seconds for all)
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Everything, however long it takes: in exercise 5 also each step of the augmentation alone, and training sets of a tenth to
+    /// all of the images
+    #[arg(long, conflicts_with = "quick")]
+    pub(crate) full: bool,
     /// Also write the page index.html and one JSON record an exercise into this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
@@ -337,9 +349,72 @@ pub(crate) struct EvaluateArgs {
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+    /// Also ask about so many augmented views of each image, and let their mean answer (test-time augmentation)
+    #[arg(long, value_name = "VIEWS", value_parser = at_least_one)]
+    pub(crate) tta: Option<usize>,
+    /// The pipeline of the views (default: that which the network was trained with)
+    #[arg(long, value_name = "PIPELINE", requires = "tta")]
+    pub(crate) augment: Option<String>,
+    /// What of the views is averaged [default: probabilities]
+    #[arg(long, value_enum, value_name = "WHAT", requires = "tta")]
+    pub(crate) mean: Option<Mean>,
+    /// The seed of the views [default: 6020]
+    #[arg(long, requires = "tta")]
+    pub(crate) seed: Option<u64>,
     /// As JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What of several views is averaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mean {
+    /// The class probabilities
+    Probabilities,
+    /// The outputs before they become probabilities
+    Logits,
+}
+
+/// What to show.
+#[derive(Args)]
+pub(crate) struct AugmentArgs {
+    /// PNG or JPEG files
+    #[arg(value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+    /// The steps, such as 'flip(horizontal) | rotate(0.1) | contrast(0.2) @ 0.5', or a pipeline as JSON; pixels are 0 to 255
+    #[arg(long, value_name = "PIPELINE", conflicts_with_all = ["list", "replay"])]
+    pub(crate) pipeline: Option<String>,
+    /// The seed of every random draw [default: 6020]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Variants of each picture, 1 to 64
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = variants)]
+    pub(crate) variants: usize,
+    /// The contact sheet, a PNG file (default: sheet.png; with --list none)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write what was done to each picture as JSON into this file
+    #[arg(long, value_name = "FILE", conflicts_with = "list")]
+    pub(crate) record: Option<PathBuf>,
+    /// Do again what --record wrote
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "seed"])]
+    pub(crate) replay: Option<PathBuf>,
+    /// Interpolate in every step, instead of once for affine steps in a row
+    #[arg(long, conflicts_with_all = ["list", "replay"])]
+    pub(crate) no_merge: bool,
+    /// List all transformations; with --output also a picture of each
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Print what was done, or the list, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn variants(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if (1..=64).contains(&number) => Ok(number),
+        _ => Err("expected a whole number from 1 to 64".to_string()),
+    }
 }
 
 /// What to compute.

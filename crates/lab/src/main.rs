@@ -35,6 +35,9 @@ fn main() -> ExitCode {
         Err(error) => {
             // A reader that went away (`lab … | head`) is no failure to talk about.
             if !is_broken_pipe(&error) {
+                if let Some(excerpt) = excerpt(&error) {
+                    progress::say(excerpt);
+                }
                 progress::say(&format!("error: {}", one_line(&error)));
             }
             ExitCode::FAILURE
@@ -56,7 +59,12 @@ fn one_line(error: &anyhow::Error) -> String {
         line.push_str("the output cannot be written to stdout; free some space or send it elsewhere");
     }
     for cause in error.chain() {
-        let text = cause.to_string();
+        let text = match cause.downcast_ref() {
+            Some(augmentation::Error::Syntax { message, position, .. }) => {
+                format!("{message} (character {})", position + 1)
+            }
+            _ => cause.to_string(),
+        };
         if !line.contains(&text) {
             if !line.is_empty() {
                 line.push_str(": ");
@@ -66,6 +74,14 @@ fn one_line(error: &anyhow::Error) -> String {
     }
     // Whatever a message is made of, it stays one line.
     line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The line of a pipeline with carets below what cannot be read.
+fn excerpt(error: &anyhow::Error) -> Option<&str> {
+    error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(augmentation::Error::Syntax { excerpt, .. }) => Some(excerpt.as_str()),
+        _ => None,
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

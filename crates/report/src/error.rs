@@ -28,6 +28,12 @@ pub enum Error {
         /// What was found.
         found: &'static str,
     },
+    /// A picture that is none, or a sheet that cannot be drawn.
+    #[error("{problem}")]
+    Picture {
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// A file that could not be written; nothing is left under its name that was not there before.
     #[error("cannot write {}: {source}; {advice}", path.display())]
     Write {

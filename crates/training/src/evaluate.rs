@@ -1,6 +1,5 @@
 //! How good a network is on samples that it does not learn from.
 
-use augmentation::Pipeline;
 use candle_core::{DType, Tensor};
 use indexmap::IndexMap;
 use models::{Mode, Network};
@@ -79,6 +78,36 @@ pub fn evaluate(network: &Network, samples: &Samples, loss: Loss, batch_size: us
         confusion,
         predictions,
     })
+}
+
+impl Evaluation {
+    /// The figures of class probabilities, one row a sample: the mean of $ -\ln p $ of the labels as the loss, and what
+    /// follows from the largest probabilities.
+    ///
+    /// ```
+    /// let rows = [vec![0.5, 0.5, 0.0], vec![0.0, 0.25, 0.75]];
+    /// let measured = training::Evaluation::of_probabilities(&rows, &[1, 2]);
+    /// assert_eq!((measured.accuracy, measured.predictions), (0.5, vec![0, 2]));
+    /// assert_eq!(measured.confusion, [[0, 0, 0], [1, 0, 0], [0, 0, 1]]);
+    /// ```
+    pub fn of_probabilities(rows: &[Vec<f64>], labels: &[u32]) -> Self {
+        let predictions: Vec<u32> = rows.iter().map(|row| arg_max(row) as u32).collect();
+        let widest = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let classes = labels.iter().map(|&label| label as usize + 1).fold(widest, usize::max);
+        let mut confusion = vec![vec![0; classes]; classes];
+        let mut total = 0.0;
+        for ((row, &label), &prediction) in rows.iter().zip(labels).zip(&predictions) {
+            confusion[label as usize][prediction as usize] += 1;
+            // As Keras clips probabilities.
+            total -= row.get(label as usize).copied().unwrap_or(0.0).clamp(1e-7, 1.0).ln();
+        }
+        Evaluation {
+            loss: total / rows.len().max(1) as f64,
+            accuracy: accuracy(rows, labels),
+            confusion,
+            predictions,
+        }
+    }
 }
 
 /// Number of classes that a network tells apart: two where it has one output, which decides between them.
@@ -187,52 +216,6 @@ pub(crate) fn scalar(tensor: &Tensor) -> Result<f64> {
     })
 }
 
-/// Augmentation at inference: the class probabilities of each sample, averaged over `copies` augmented versions of it.
-///
-/// $$ \bar p(x) = \frac1n \sum_{k=1}^{n} \mathrm{softmax}\bigl(f(T_k(x))\bigr) $$
-///
-/// The k-th version of a sample has the draws of epoch `k - 1` of `seed`, so a seed that trained nothing should be given.
-///
-/// # Errors
-/// As [`predict`]; [`Error::Option`] for no copies, [`Error::Augmentation`] where a step fails.
-pub fn predict_augmented(
-    network: &Network,
-    samples: &Samples,
-    pipeline: &Pipeline,
-    copies: usize,
-    seed: u64,
-    batch_size: usize,
-) -> Result<Vec<Vec<f64>>> {
-    if copies == 0 {
-        return Err(Error::Option {
-            option: "copies",
-            expected: "at least 1",
-            found: "0".to_string(),
-        });
-    }
-    let mut mean: Vec<Vec<f64>> = Vec::new();
-    for copy in 0..copies {
-        let mut rows = predict(network, &samples.augmented(pipeline, seed, copy as u64)?, batch_size)?;
-        rows.iter_mut().for_each(|row| softmax(row, copies as f64));
-        if mean.is_empty() {
-            mean = rows;
-        } else {
-            for (sum, value) in mean.iter_mut().flatten().zip(rows.into_iter().flatten()) {
-                *sum += value;
-            }
-        }
-    }
-    Ok(mean)
-}
-
-/// Logits become probabilities, divided by `copies`.
-fn softmax(row: &mut [f64], copies: f64) {
-    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    row.iter_mut().for_each(|value| *value = (*value - largest).exp());
-    let sum: f64 = row.iter().sum();
-    row.iter_mut().for_each(|value| *value /= sum * copies);
-}
-
 /// The share of rows (logits or probabilities) whose largest value is at the label; 0 for no rows.
 ///
 /// ```
@@ -242,50 +225,4 @@ fn softmax(row: &mut [f64], copies: f64) {
 pub fn accuracy(rows: &[Vec<f64>], labels: &[u32]) -> f64 {
     let right = (rows.iter().zip(labels)).filter(|(row, label)| arg_max(row) == **label as usize);
     right.count() as f64 / rows.len().max(1) as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use augmentation::ValueRange;
-    use candle_core::{DType, Device};
-
-    use super::*;
-
-    fn network() -> Network {
-        let spec = models::zoo::first_cnn_for("first_cnn", [4, 4, 1], 3).unwrap();
-        Network::new(spec, 1, &Device::Cpu, DType::F32).unwrap()
-    }
-
-    #[test]
-    fn augmentation_at_inference_averages_probabilities() {
-        let network = network();
-        let images = Samples::new(
-            (0..32).map(|i| (i % 7) as f32 / 6.0).collect(),
-            vec![4, 4, 1],
-            vec![0, 2],
-        )
-        .unwrap();
-        let rotate = Pipeline::parse_for("rotate(0.2)", ValueRange::UNIT).unwrap();
-        let copies: Vec<Vec<Vec<f64>>> = (0..3)
-            .map(|k| {
-                let mut rows = predict(&network, &images.augmented(&rotate, 9, k).unwrap(), 8).unwrap();
-                rows.iter_mut().for_each(|row| softmax(row, 1.0));
-                rows
-            })
-            .collect();
-        let mean = predict_augmented(&network, &images, &rotate, 3, 9, 8).unwrap();
-        for (i, row) in mean.iter().enumerate() {
-            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12);
-            for (class, value) in row.iter().enumerate() {
-                let expected = copies.iter().map(|copy| copy[i][class]).sum::<f64>() / 3.0;
-                assert!((value - expected).abs() < 1e-12);
-            }
-        }
-        // Nothing changes the images: the network's own probabilities.
-        let plain = predict_augmented(&network, &images, &Pipeline::default(), 1, 9, 8).unwrap();
-        let mut logits = predict(&network, &images, 8).unwrap();
-        logits.iter_mut().for_each(|row| softmax(row, 1.0));
-        assert_eq!(plain, logits);
-        assert!(predict_augmented(&network, &images, &rotate, 0, 9, 8).is_err());
-    }
 }

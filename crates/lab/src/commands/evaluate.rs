@@ -4,16 +4,18 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use augmentation::Pipeline;
 use datasets::Dataset;
+use models::Network;
 use report::format::{count, number, percent};
 use report::inline::escape;
 use report::plot::ConfusionMatrix;
 use report::{Align, Table};
 use serde_json::{Value, json};
-use training::{Evaluation, Loss, Samples};
+use training::{Averaged, Evaluation, Loss, Samples};
 
-use super::train::INFERENCE_BATCH;
-use crate::cli::EvaluateArgs;
+use super::train::{INFERENCE_BATCH, pipeline};
+use crate::cli::{DEFAULT_SEED, EvaluateArgs, Mean};
 use crate::context::{Context, listen_for_interrupt, terminal};
 
 /// The matrix is drawn up to this many classes; beyond, it has more cells than anyone reads.
@@ -23,6 +25,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let mut context = Context::at(&args.place)?;
     let saved = persistence::load(&args.model, &context.device)?;
     let trained_on = saved.metadata.training.as_ref().and_then(|state| state.data.clone());
+    let trained_with = saved.metadata.training.as_ref().and_then(|state| state.augment.clone());
     context.data = context.data.or(trained_on);
     if context.data.is_none() {
         bail!(
@@ -37,14 +40,96 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let samples = Samples::for_network(&dataset.test, &network)?;
     let measured = training::evaluate(&network, &samples, Loss::default(), INFERENCE_BATCH)?;
     context.check_interrupt()?;
+    let views = match args.tta {
+        Some(count) => Some(views(args, count, trained_with.as_deref(), &network, &samples)?),
+        None => None,
+    };
+    context.check_interrupt()?;
     let mut out = std::io::stdout().lock();
     if args.json {
-        let record = record(&args.model, network.name(), &dataset, &measured);
+        let mut record = record(&args.model, network.name(), &dataset, &measured);
+        if let Some(views) = views {
+            record["tta"] = views.record();
+        }
         writeln!(out, "{}", serde_json::to_string_pretty(&record)?)?;
     } else {
         write!(out, "{}", in_words(network.name(), &dataset, &measured))?;
+        if let Some(views) = views {
+            writeln!(out, "{}", views.in_words(samples.len()))?;
+        }
     }
     Ok(())
+}
+
+/// What the mean of several augmented views of each image comes to.
+struct Views {
+    count: usize,
+    pipeline: Pipeline,
+    mean: Averaged,
+    seed: u64,
+    measured: Evaluation,
+}
+
+fn views(
+    args: &EvaluateArgs,
+    count: usize,
+    trained_with: Option<&str>,
+    network: &Network,
+    samples: &Samples,
+) -> Result<Views> {
+    let Some(text) = args.augment.as_deref().or(trained_with) else {
+        bail!(
+            "--tta: {} was not trained with augmentation; say with --augment how the views shall differ, such as --augment \
+             'flip(horizontal)'",
+            args.model.display()
+        );
+    };
+    let Some(pipeline) = pipeline(text)? else {
+        bail!("--augment '{text}' changes nothing; views must differ");
+    };
+    let mean = match args.mean {
+        Some(Mean::Logits) => Averaged::Logits,
+        Some(Mean::Probabilities) | None => Averaged::Probabilities,
+    };
+    let seed = args.seed.unwrap_or(DEFAULT_SEED);
+    let rows = training::predict_averaged(network, samples, &pipeline, (count, mean), seed, INFERENCE_BATCH)?;
+    Ok(Views {
+        count,
+        pipeline,
+        mean,
+        seed,
+        measured: Evaluation::of_probabilities(&rows, samples.labels()),
+    })
+}
+
+impl Views {
+    fn record(&self) -> Value {
+        json!({
+            "views": self.count,
+            "pipeline": self.pipeline.to_string(),
+            "mean": self.mean,
+            "seed": self.seed,
+            "loss": self.measured.loss,
+            "accuracy": self.measured.accuracy,
+            "confusion": self.measured.confusion,
+        })
+    }
+
+    fn in_words(&self, samples: usize) -> String {
+        let mean = match self.mean {
+            Averaged::Probabilities => "probabilities",
+            Averaged::Logits => "logits",
+        };
+        format!(
+            "With the mean of the {mean} of {} views ({}): accuracy {} ({} of {}), loss {}",
+            self.count,
+            self.pipeline,
+            percent(self.measured.accuracy, 2),
+            count((self.measured.accuracy * samples as f64).round() as usize),
+            count(samples),
+            number(self.measured.loss, 4)
+        )
+    }
 }
 
 /// Refuses data whose classes are not those that the network was trained for, in their order.

@@ -1,5 +1,6 @@
 //! One module a subcommand.
 
+mod augment;
 mod convert;
 mod data;
 mod evaluate;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Gradcheck(args) => gradcheck::run(&args),
         Command::Predict(args) => predict::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Augment(args) => augment::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Evaluate(args) => evaluate::run(&args).map(|()| ExitCode::SUCCESS),
     }
 }

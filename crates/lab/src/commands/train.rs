@@ -148,14 +148,9 @@ fn canonical(data: &str) -> String {
 }
 
 /// The pipeline of a text, for pixels of `[0, 1]`; none where it does nothing.
-fn pipeline(text: &str) -> Result<Option<Pipeline>> {
-    match Pipeline::parse_for(text, ValueRange::UNIT) {
-        Ok(pipeline) => Ok((!pipeline.is_empty()).then_some(pipeline)),
-        Err(augmentation::Error::Syntax { message, position, .. }) => {
-            bail!("--augment: {message} (character {} of '{text}')", position + 1)
-        }
-        Err(error) => Err(anyhow!(error).context("--augment")),
-    }
+pub(super) fn pipeline(text: &str) -> Result<Option<Pipeline>> {
+    let pipeline = Pipeline::parse_for(text, ValueRange::UNIT).map_err(|error| anyhow!(error).context("--augment"))?;
+    Ok((!pipeline.is_empty()).then_some(pipeline))
 }
 
 /// Refuses a file that cannot be written, before anything is computed for it.

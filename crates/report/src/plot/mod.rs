@@ -9,6 +9,7 @@
 //! | which entries of matrices are zero | [`MatrixPattern`] |
 //! | which classes are confused | [`ConfusionMatrix`] |
 //! | many small images | [`ImageGrid`] |
+//! | pictures of any sizes, as a PNG file | [`ContactSheet`] |
 //! | values with their intervals, such as ranks | [`IntervalChart`] |
 //! | paths over the contour lines of a function | [`TrajectoryGrid`] |
 //!
@@ -17,8 +18,10 @@
 mod axis;
 mod bar;
 mod confusion;
+mod contact_sheet;
 mod contour;
 mod frame;
+mod glyphs;
 mod heatmap;
 mod image_grid;
 mod interval;
@@ -32,6 +35,7 @@ mod trajectory;
 
 pub use bar::BarChart;
 pub use confusion::ConfusionMatrix;
+pub use contact_sheet::{ContactSheet, Picture};
 pub use heatmap::Heatmap;
 pub use image_grid::ImageGrid;
 pub use interval::IntervalChart;
