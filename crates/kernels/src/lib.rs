@@ -43,6 +43,7 @@ mod layer_norm;
 mod linear;
 mod loss;
 pub mod losses;
+pub mod machine;
 pub mod mapping;
 pub mod memory;
 mod normalization;

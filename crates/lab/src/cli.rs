@@ -5,6 +5,7 @@ mod sweep;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 pub(crate) use self::sweep::{ALL, MergeArgs, SweepArgs, SweepCommand, SweepRunArgs};
 
@@ -93,6 +94,37 @@ pub(crate) enum Command {
         lab gradcheck path/to/model.keras --entries 64\n  \
         lab gradcheck path/to/model.json --batch-size 8 --json")]
     Gradcheck(GradcheckArgs),
+    /// Print what this machine offers, which data sets are here, and what is missing
+    #[command(after_help = "Examples:\n  \
+        lab doctor\n  \
+        lab doctor --json")]
+    Doctor(DoctorArgs),
+    /// Print a script that completes lab's commands and options in a shell
+    #[command(after_help = "Examples:\n  \
+        lab completions bash > ~/.local/share/bash-completion/completions/lab\n  \
+        lab completions zsh > ~/.zfunc/_lab")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write a manual page for each command
+    #[command(after_help = "Examples:\n  \
+        lab man ~/.local/share/man/man1    # then: man lab-train")]
+    Man {
+        /// The folder for lab.1, lab-train.1, ...; it is made where it is not there
+        dir: PathBuf,
+    },
+}
+
+/// What to print of the machine.
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    /// The folder that holds the data sets (default: the cache folder)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What to answer and on which data.

@@ -110,6 +110,15 @@ pub(crate) fn terminal() -> (usize, bool) {
     (columns.clamp(40, 120), console::colors_enabled())
 }
 
+/// The processor by its name, where the system tells, else by its kind.
+pub(crate) fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    text.lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map_or(std::env::consts::ARCH, |(_, name)| name.trim())
+        .to_string()
+}
+
 /// The device of a `--device` option.
 pub(crate) fn device(name: &str) -> Result<Device> {
     let (kind, ordinal) = match name.split_once(':') {

@@ -50,4 +50,4 @@ pub(crate) use normalization::{batch_norm_training, channel_affine};
 pub(crate) use pooling::{avg_pool2d, max_pool2d};
 pub(crate) use rows::largest_size;
 pub(crate) use sum::sum;
-pub(crate) use tiles::ROWS_OF_PIECE;
+pub(crate) use tiles::{ROWS_OF_PIECE, is_available as has_tiles};

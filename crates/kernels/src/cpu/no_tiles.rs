@@ -4,6 +4,11 @@ use super::matmul::View;
 use super::real::Real;
 use crate::precision::MatmulPrecision;
 
+/// Never.
+pub(crate) fn is_available() -> bool {
+    false
+}
+
 /// Never: there are no tiles.
 pub(super) fn parallel_product<T: Real>(
     _precision: MatmulPrecision,

@@ -3,9 +3,11 @@
 mod augment;
 mod convert;
 mod data;
+mod doctor;
 mod evaluate;
 mod gradcheck;
 mod inspect;
+mod manual;
 mod model;
 mod predict;
 mod summary;
@@ -33,5 +35,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Predict(args) => predict::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Augment(args) => augment::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Evaluate(args) => evaluate::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Doctor(args) => doctor::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Completions { shell } => manual::completions(shell).map(|()| ExitCode::SUCCESS),
+        Command::Man { dir } => manual::pages(&dir).map(|()| ExitCode::SUCCESS),
     }
 }

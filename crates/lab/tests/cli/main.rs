@@ -2,6 +2,7 @@
 
 mod augment;
 mod data;
+mod doctor;
 mod exercise;
 mod files;
 mod gradcheck;

@@ -16,7 +16,7 @@ pub(super) const DEPTH: usize = 32;
 pub(super) struct Tile(pub(super) [u16; EDGE * DEPTH]);
 
 /// Whether the processor has these tiles and AVX-512 with bfloat16, and the system lets this process use them.
-pub(in crate::cpu) fn is_available() -> bool {
+pub(crate) fn is_available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {
         is_x86_feature_detected!("avx512f")

@@ -7,6 +7,7 @@ mod matmul;
 mod pieces;
 mod split;
 
+pub(crate) use amx::is_available;
 pub(super) use convolution::{Convolution, Lines};
 pub(super) use gradient::KernelGradient;
 pub(super) use matmul::parallel_product;

@@ -9,7 +9,7 @@ use report::{Answer, Block, Page, Table};
 use serde_json::json;
 
 use crate::comparison::{Study, counted, headline, overall, paths, rules, verdict};
-use crate::context::terminal;
+use crate::context::{processor, terminal};
 
 /// The runs of a plan as far as they are recorded.
 pub(super) struct Finished {
@@ -178,12 +178,7 @@ fn markdown(finished: &Finished, study: &Study<'_>) -> String {
     text
 }
 
-/// The processor by its name, where the system tells.
+/// The processor by its name, and how much of it there is.
 fn machine() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
-        .map_or(std::env::consts::ARCH, |(_, name)| name.trim());
-    format!("{} of {name}", counted(super::cores(), "core"))
+    format!("{} of {}", counted(super::cores(), "core"), processor())
 }
