@@ -70,7 +70,13 @@ pub use samples::{Samples, Targets};
 pub use trainer::Trainer;
 pub use validation::ValidationSplit;
 
-/// The program of the README is compiled and run with the other examples.
+/// The README and the pages for newcomers, whose code runs with the other examples here because this crate sits on all others.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-pub struct Readme;
+mod pages {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/coming-from-keras.md")]
+    struct ComingFromKeras;
+    #[doc = include_str!("../../../docs/coming-from-pytorch.md")]
+    struct ComingFromPyTorch;
+}
