@@ -58,7 +58,7 @@ pub fn graph_svg(network: &Network, x: &[f64], y: &[f64]) -> Result<String> {
     let weights = [(1, "A", a, &back.a), (2, "B", b, &back.b)];
 
     const LEFT: usize = 20;
-    const BOX: usize = 110;
+    const BOX: usize = 136;
     const GAP: usize = 104;
     const PITCH: usize = BOX + GAP;
     let width = 2 * LEFT + nodes.len() * BOX + (nodes.len() - 1) * GAP;

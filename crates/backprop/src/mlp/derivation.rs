@@ -121,13 +121,13 @@ pub fn derive(architecture: &Architecture) -> Result<Derived> {
     let by = |of: &Symbol, variable: &Symbol| Expr::derivative(of.clone().into(), variable);
     let l = Symbol::new("L", []);
     let loss = answer(
-        "the loss by an output",
+        "The loss by an output",
         "How does the loss change with one output, the others held fixed?",
         by(&l, &s.p(&i)),
         &given,
     )?;
     let output = answer(
-        "an output by a sum of the last layer",
+        "An output by a sum of the last layer",
         "How does one output change with one sum of the last layer?",
         by(&s.p(&k), &s.z(&i)),
         &given,
@@ -136,7 +136,7 @@ pub fn derive(architecture: &Architecture) -> Result<Derived> {
         .derived(&l, &s.p(&i), loss.result.clone())
         .derived(&s.p(&k), &s.z(&i), output.result.clone());
     let sums = answer(
-        "the loss by a sum of the last layer",
+        "The loss by a sum of the last layer",
         "How does the loss change with one sum of the last layer, through all outputs at once?",
         by(&l, &s.z(&i)),
         &given,
@@ -162,7 +162,7 @@ fn layer(s: &Letters, n: usize, known: &Knowledge) -> Result<LayerDerivations> {
     let input = s.input(n, &s.ranges[n].index("i"));
     let start = |variable: &Symbol| Expr::derivative(l.clone().into(), variable);
     let mut weights = answer(
-        &format!("the loss by a weight of layer {}", n + 1),
+        &format!("The loss by a weight of layer {}", n + 1),
         &format!(
             "How does the loss change with {}, through everything that comes after it?",
             Expr::from(weight.clone())
@@ -187,14 +187,14 @@ fn layer(s: &Letters, n: usize, known: &Knowledge) -> Result<LayerDerivations> {
         )?,
     ];
     let bias = s.architecture.biases[n].then(|| {
-        let title = format!("the loss by a bias of layer {}", n + 1);
+        let title = format!("The loss by a bias of layer {}", n + 1);
         let question = "A bias is a weight whose input is always 1: what is left without the factor of the input?";
         answer(&title, question, start(&s.bias(n, &i)), known)
     });
     let handed_back = (n > 0).then(|| {
         // The error of this layer's values stays as a name: that is the recursion of backpropagation.
         let recursive = s.definitions().keep(&l, &value);
-        let title = format!("what layer {} hands back", n + 1);
+        let title = format!("What layer {} hands back", n + 1);
         let question = "The error of the layer's own values is known from the layers after it. What is that of the values it reads?";
         answer(&title, question, start(&input), &recursive)
     });

@@ -102,7 +102,9 @@ pub(super) fn split(e: &Expr, depth: u32, only_at_delta: bool) -> Option<Expr> {
         return None;
     }
     let (index, body) = e.open(depth)?;
-    Some(Expr::add(body.terms().iter().map(|term| Expr::sum(&index, term.clone()))))
+    Some(Expr::add(
+        body.terms().iter().map(|term| Expr::sum(&index, term.clone())),
+    ))
 }
 
 /// What all terms share, taken out of the bracket.

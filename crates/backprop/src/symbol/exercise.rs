@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::expr::Expr;
 use super::index::{Index, Range, Symbol};
 use super::knowledge::Knowledge;
-use super::render::mathml_chain;
+use super::render::{is_long, mathml_chain};
 use super::second_form::{any_classes, two_classes};
 use super::simplify::{Limits, Step, derive, differentiate};
 use crate::Result;
@@ -74,11 +74,13 @@ impl Derivation {
             )
         };
         let lines: Vec<String> = self.steps.iter().map(line).collect();
-        format!(
-            "\\begin{{aligned}}\n{}{}\n\\end{{aligned}}",
-            self.start.to_latex(),
-            lines.join(" \\\\\n")
-        )
+        // A long first line stands above the others; beside them it would push them off the page.
+        let start = if is_long(&self.start) {
+            format!("& {} \\\\\n", self.start.to_latex())
+        } else {
+            self.start.to_latex()
+        };
+        format!("\\begin{{aligned}}\n{start}{}\n\\end{{aligned}}", lines.join(" \\\\\n"))
     }
 }
 

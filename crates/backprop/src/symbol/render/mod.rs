@@ -127,12 +127,19 @@ impl Expr {
     }
 }
 
+/// Whether the first line of a chain of equations needs a line of its own.
+pub(crate) fn is_long(start: &Expr) -> bool {
+    start.size() > 20
+}
+
 /// A chain of equations with a rule beside each line, as a `<math>` element with a table in it.
 pub(crate) fn mathml_chain(start: &Expr, lines: &[(&Expr, &str)]) -> String {
-    let mut rows = format!(
-        "<mtr><mtd>{}</mtd><mtd></mtd><mtd></mtd></mtr>",
-        start.mathml_fragment()
-    );
+    let first = start.mathml_fragment();
+    let mut rows = if is_long(start) {
+        format!("<mtr><mtd></mtd><mtd>{first}</mtd><mtd></mtd></mtr>")
+    } else {
+        format!("<mtr><mtd>{first}</mtd><mtd></mtd><mtd></mtd></mtr>")
+    };
     for (line, rule) in lines {
         rows += &format!(
             "<mtr><mtd></mtd><mtd><mo>=</mo>{}</mtd><mtd><mtext>{}</mtext></mtd></mtr>",
