@@ -21,12 +21,9 @@ fn chromium() -> Option<PathBuf> {
     places.into_iter().find(|path| path.is_file())
 }
 
-/// The page after its scripts have run.
+/// The page after its scripts have run; `None` where there is no browser.
 fn after_scripts(html: &str) -> Option<String> {
-    let Some(chromium) = chromium() else {
-        println!("skipped: no Chromium found; name one with CANDLE_LAB_CHROMIUM");
-        return None;
-    };
+    let chromium = chromium()?;
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("page.html");
     std::fs::write(&page, html).unwrap();
@@ -152,7 +149,10 @@ fn the_figure_computes_what_the_program_computes() {
         figure.script,
         json!(listed)
     );
-    let Some(page) = after_scripts(&html) else { return };
+    let Some(page) = after_scripts(&html) else {
+        println!("skipped: no Chromium found; name one with CANDLE_LAB_CHROMIUM");
+        return;
+    };
     let start = page.rfind("RESULT").expect("the scripts ran") + "RESULT".len();
     let end = start + page[start..].find("END").unwrap();
     let result: Value = serde_json::from_str(
