@@ -38,20 +38,20 @@ pub(super) fn show(context: &Context, answer: &mut Answer, example: &Example) ->
     ));
     answer.subheading("Saturation: a gradient that vanishes");
     let chains = [
-        ("relu", Activation::Relu, 2.0_f64.sqrt()),
-        ("tanh", Activation::Tanh, 1.0),
-        ("tanh, weights 4 times as large", Activation::Tanh, 4.0),
-        ("sigmoid", Activation::Sigmoid, 1.0),
+        ("relu", Activation::Relu, 2.0_f64.sqrt(), 0.0),
+        ("tanh", Activation::Tanh, 1.0, 0.0),
+        ("tanh, saturated by biases of 2", Activation::Tanh, 1.0, 2.0),
+        ("sigmoid", Activation::Sigmoid, 1.0, 0.0),
     ];
     let mut chart = LineChart::new("The error that arrives in each layer");
-    chart.description("Root mean square of the gradient by hidden values, layer by layer, on a logarithmic axis: sigmoid vanishes fastest.");
+    chart.description("Root mean square of the gradient by hidden values, layer by layer, on a logarithmic axis: it vanishes with sigmoid and with saturated tanh.");
     chart
         .x_axis("hidden layer (20 is next to the loss)")
         .y_axis("size of ∂L/∂v")
         .log_y();
     let mut record = Vec::new();
-    for (name, activation, factor) in chains {
-        let sizes = arriving(context.seed, activation, factor)?;
+    for (name, activation, factor, bias) in chains {
+        let sizes = arriving(context.seed, activation, factor, bias)?;
         let points = sizes.iter().enumerate().filter(|(_, size)| **size > 0.0);
         chart.series(name, points.map(|(layer, size)| ((layer + 1) as f64, *size)));
         record.push(json!({"chain": name, "sizes": sizes}));
@@ -63,9 +63,9 @@ pub(super) fn show(context: &Context, answer: &mut Answer, example: &Example) ->
          arrives in each layer.",
     ));
     answer.figure(chart.figure(
-        "Read from right to left, as the error goes. With weights four times as large tanh is saturated: the weights would make the error grow, \
-         the slopes make it vanish. ReLU (with weights larger by √2, He's start) keeps its size. This is why deep networks have ReLU, good \
-         starts, normalisation and shortcuts.",
+        "Read from right to left, as the error goes. Where biases hold the neurons of tanh near 1, each layer lets only a part of the error through, and \
+         after some layers there is nothing left to learn from; σ does the same without being saturated. Unsaturated tanh and ReLU (with weights \
+         larger by √2, He's start) lose little. This is why deep networks have ReLU, good starts, normalisation and shortcuts.",
     ));
     answer.number("vanishing", record);
     Ok(())
@@ -84,8 +84,8 @@ fn heatmap(title: &str, matrix: &Matrix, names: (&str, &str, &str, &str), captio
 }
 
 /// How much of the error arrives in each hidden layer of a deep chain, for one sample.
-fn arriving(seed: u64, activation: Activation, factor: f64) -> Result<Vec<f64>> {
-    // The same draws for every chain: only activation and size of the weights differ.
+fn arriving(seed: u64, activation: Activation, factor: f64, bias: f64) -> Result<Vec<f64>> {
+    // The same draws for every chain: only activation, size of the weights and biases differ.
     let mut draws = Stream::new(seed).op("vanishing").draws();
     let sizes = vec![WIDTH; DEPTH + 2];
     let mut activations = vec![activation; DEPTH + 1];
@@ -99,7 +99,8 @@ fn arriving(seed: u64, activation: Activation, factor: f64) -> Result<Vec<f64>> 
     )?;
     let larger = start.layers().iter().map(|layer| Layer {
         weights: layer.weights.map(|w| factor * w),
-        ..layer.clone()
+        bias: Some(vec![bias; WIDTH]),
+        activation: layer.activation,
     });
     let network = Mlp::new(larger.collect(), Loss::CrossEntropy)?;
     let x: Vec<f64> = (0..WIDTH).map(|_| draws.normal()).collect();
