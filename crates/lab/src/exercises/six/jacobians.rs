@@ -90,13 +90,9 @@ fn arriving(seed: u64, activation: Activation, factor: f64, bias: f64) -> Result
     let sizes = vec![WIDTH; DEPTH + 2];
     let mut activations = vec![activation; DEPTH + 1];
     activations[DEPTH] = Activation::Linear;
-    let start = Mlp::glorot(
-        &sizes,
-        &activations,
-        &vec![false; DEPTH + 1],
-        Loss::CrossEntropy,
-        || draws.uniform(),
-    )?;
+    let start = Mlp::glorot(&sizes, &activations, &[false; DEPTH + 1], Loss::CrossEntropy, || {
+        draws.uniform()
+    })?;
     let larger = start.layers().iter().map(|layer| Layer {
         weights: layer.weights.map(|w| factor * w),
         bias: Some(vec![bias; WIDTH]),
