@@ -94,8 +94,7 @@ impl Muon {
     }
 
     fn orthogonal_step(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
-        let shape = target.shape().to_vec();
-        let side = shape.iter().copied().max().unwrap_or(1) as f64;
+        let side = target.shape().iter().copied().max().unwrap_or(1) as f64;
         let length = step.learning_rate * self.rms_rate.map_or(1.0, |rate| rate * side.sqrt());
         let iteration = NewtonSchulz {
             coefficients: [self.muon_a, self.muon_b, self.muon_c],
@@ -110,7 +109,8 @@ impl Muon {
         if step_in_place(target, &iteration, follow, length)? {
             return Ok(());
         }
-        target.whole(&[SlotSpec::zeros("momentum", &shape)], |w, g, state| {
+        let slots = [SlotSpec::zeros("momentum", target.shape())];
+        target.whole(&slots, |w, g, state| {
             let m = (state[0].affine(self.momentum, 0.0)? + &g)?;
             let u = if self.nesterov {
                 (g + m.affine(self.momentum, 0.0)?)?
@@ -168,7 +168,8 @@ impl Algorithm for Muon {
     }
 
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
-        if self.takes_adam(target.path, target.shape()) {
+        // What is remembered of the parameter tells which step it takes, without a look at its path.
+        if target.slots.len() > 1 {
             let learning_rate = step.learning_rate * self.adam_lr_ratio;
             self.adam().update(&Step { learning_rate, ..*step }, target)
         } else {

@@ -101,8 +101,7 @@ impl Algorithm for TorchMuon {
     }
 
     fn update(&self, step: &Step<'_>, target: &mut Target<'_>) -> Result<()> {
-        let shape = target.shape().to_vec();
-        let [rows, columns] = [shape[0] as f64, shape[1] as f64];
+        let [rows, columns] = [0, 1].map(|axis| target.shape()[axis] as f64);
         let scale = match self.adjust_lr_fn.unwrap_or(AdjustLr::Original) {
             AdjustLr::Original => (rows / columns).max(1.0).sqrt(),
             AdjustLr::MatchRmsAdamw => 0.2 * rows.max(columns).sqrt(),
@@ -122,7 +121,8 @@ impl Algorithm for TorchMuon {
         if step_in_place(target, &iteration, follow, length)? {
             return Ok(());
         }
-        target.whole(&self.slots(&shape), |w, g, state| {
+        let slots = self.slots(target.shape());
+        target.whole(&slots, |w, g, state| {
             let b = (&state[0] + (&g - &state[0])?.affine(1.0 - self.momentum, 0.0)?)?;
             let u = if self.nesterov {
                 (&g + (&b - &g)?.affine(self.momentum, 0.0)?)?
