@@ -46,7 +46,8 @@ pub(crate) enum Command {
         lab train --data digits --model digits_cnn --epochs 20 --output digits.safetensors\n  \
         lab train --data mnist --data-dir path/to/mnist --optimizer adamw --augment 'rotate(0.05) | translate(0.1, 0.1)'\n  \
         lab train --data digits --schedule cosine:1 --ema 0.99 --early-stopping 10 --epochs 100 --csv digits.csv\n  \
-        lab train --resume digits.safetensors --epochs 40")]
+        lab train --resume digits.safetensors --epochs 40\n  \
+        lab train --data digits --checkpoints digits --keep 2 --save-every 20    # goes on with: lab train --resume digits")]
     Train(Box<TrainArgs>),
     /// Compare optimizers on several tasks: the same grid of learning rates for each, over seeds
     #[command(
@@ -278,11 +279,11 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) how: HowArgs,
     /// Where the training is saved after every epoch and when it is interrupted, a .safetensors file (default with --resume:
-    /// the resumed file)
+    /// the resumed file, unless it is one of a folder)
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Go on from a file that --output wrote, with all its options
-    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    /// Go on from a file that --output wrote, or from the newest whole one in a folder of --checkpoints, with all its options
+    #[arg(long, value_name = "FILE|DIR", conflicts_with = "model")]
     pub(crate) resume: Option<PathBuf>,
     /// Print settings, history and test figures as JSON
     #[arg(long)]
@@ -332,13 +333,20 @@ pub(crate) struct HowArgs {
     /// Multiply the learning rate by a factor (default 0.1) when the monitored figure has not improved for so many epochs
     #[arg(long, value_name = "PATIENCE[:FACTOR]")]
     pub(crate) reduce_lr: Option<String>,
-    /// The figure that --early-stopping, --reduce-lr and --best look at [default: val_loss]
+    /// The figure that --early-stopping, --reduce-lr, --best and --checkpoints look at [default: val_loss]
     #[arg(long, value_name = "FIGURE")]
     pub(crate) monitor: Option<String>,
     /// Also keep the network of the best epoch in this file, for use
     #[arg(long, value_name = "FILE")]
     pub(crate) best: Option<PathBuf>,
-    /// Save --output also after every so many steps
+    /// A folder that keeps the last checkpoints and the best one by the monitored figure; one is written after every epoch and when the
+    /// training is interrupted (default with --resume: the resumed folder)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoints: Option<PathBuf>,
+    /// How many of the last checkpoints are kept besides the best one [default: 3]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) keep: Option<usize>,
+    /// Save --output and --checkpoints also after every so many steps
     #[arg(long, value_name = "STEPS", value_parser = at_least_one)]
     pub(crate) save_every: Option<usize>,
     /// Write the figures of every epoch as a line into this file

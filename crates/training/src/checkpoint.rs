@@ -6,10 +6,10 @@ use candle_core::{DType, Device};
 use models::Network;
 use optimizers::Optimizer;
 use persistence::{
-    Checkpointer, Contents, Metadata, Model, Monitored, Precision, Skipped, StoredTensor, TrainingState,
+    Better, Checkpointer, Contents, Metadata, Model, Monitored, Precision, Skipped, StoredTensor, TrainingState,
 };
 
-use crate::callbacks::{Callback, Moment, SavePoint};
+use crate::callbacks::{Callback, Moment, Monitor, SavePoint, TrainBegin};
 use crate::{Error, History, Result};
 
 /// A callback that writes all that training needs to go on: network, optimizer, history, the position within the epoch, and
@@ -31,8 +31,8 @@ pub struct Checkpoint {
 enum Place {
     /// One file, always replaced.
     File(PathBuf),
-    /// The last ones and the best one, by the figure of this name.
-    Folder(Checkpointer, String),
+    /// The last ones and the best one by a figure.
+    Folder(Checkpointer, Monitor),
 }
 
 impl Checkpoint {
@@ -45,11 +45,11 @@ impl Checkpoint {
         }
     }
 
-    /// Saves into a folder of which the last checkpoints and the best one are kept; `monitor` is the figure of an epoch that says
-    /// which is the best, such as `val_loss`. They are numbered by the steps of the optimizer. [`resume`] takes the folder.
-    pub fn in_folder(checkpointer: Checkpointer, monitor: impl Into<String>, metadata: Metadata) -> Self {
+    /// Saves into a folder of which the last checkpoints and the best one are kept; `monitor` says by which figure of an epoch. They
+    /// are numbered by the steps of the optimizer. [`resume`] takes the folder.
+    pub fn in_folder(checkpointer: Checkpointer, monitor: Monitor, metadata: Metadata) -> Self {
         Checkpoint {
-            place: Place::Folder(checkpointer, monitor.into()),
+            place: Place::Folder(checkpointer, monitor),
             metadata,
             steps: None,
         }
@@ -70,6 +70,19 @@ impl Checkpoint {
 }
 
 impl Callback for Checkpoint {
+    fn on_train_begin(&mut self, begin: &TrainBegin<'_>) -> Result<()> {
+        if let Place::Folder(checkpointer, monitor) = &mut self.place {
+            monitor.begin(begin.validation)?;
+            let better = if monitor.is_max()? {
+                Better::Larger
+            } else {
+                Better::Smaller
+            };
+            *checkpointer = checkpointer.clone().keep_best(better);
+        }
+        Ok(())
+    }
+
     fn saves(&self, moment: &Moment) -> bool {
         match moment {
             Moment::Step(step) => self.steps.is_some_and(|steps| step.step.is_multiple_of(steps)),
@@ -111,10 +124,11 @@ impl Callback for Checkpoint {
                 for (name, tensor) in &tensors {
                     model.tensors.insert(name.clone(), StoredTensor::of(tensor)?);
                 }
-                let value = point.history.last().and_then(|record| record.get(monitor));
+                // In the middle of an epoch the figure is that of the one before it, which is no improvement on itself.
+                let value = point.history.last().map(|record| monitor.value(record)).transpose()?;
                 model.metadata.monitored = Some(Monitored {
-                    name: monitor.clone(),
-                    value: value.filter(|value| value.is_finite()),
+                    name: monitor.watched().to_string(),
+                    value: value.flatten().filter(|value| value.is_finite()),
                 });
                 checkpointer.save(point.optimizer.iterations(), &model)?;
             }

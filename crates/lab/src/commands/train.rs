@@ -14,7 +14,7 @@ use datasets::Dataset;
 use models::{Network, zoo};
 use nn_theory::{Activation, Layer, ModelSpec};
 use optimizers::{Optimizer, OptimizerBuilder};
-use persistence::{Metadata, Preprocessing, TrainingState};
+use persistence::{Checkpointer, Metadata, Preprocessing, TrainingState};
 use report::format::{count, number, percent, significant};
 use serde_json::{Value, json};
 use training::{Checkpoint, EarlyStopping, Evaluation, History, Loss, Samples, StopReason, Trainer};
@@ -58,6 +58,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     if let Some(output) = &settings.output {
         check_output("--output", output)?;
     }
+    let folder = settings.options.make_folder()?;
     context.data = Some(settings.data.clone());
     context.seed = settings.seed;
     let dataset = context.dataset_or(DEFAULT_DATA)?;
@@ -75,7 +76,15 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let test = Samples::for_network(&dataset.test, &network)?;
     context.check_interrupt()?;
     warn_of_softmax(&context, &network);
-    let history = train(&context, &settings, &dataset, &mut network, &mut optimizer, history)?;
+    let history = train(
+        &context,
+        &settings,
+        folder,
+        &dataset,
+        &mut network,
+        &mut optimizer,
+        history,
+    )?;
     if history.stopped == StopReason::Interrupted {
         return Err(interrupted(args, &settings, &history));
     }
@@ -102,8 +111,11 @@ fn fresh(args: &TrainArgs) -> Result<(Settings, Beginning)> {
     }
     builder = options::optimizer(builder, &args.how);
     builder.clone().build()?;
-    if args.how.save_every.is_some() && args.output.is_none() {
-        bail!("--save-every needs a file to save to; give --output FILE");
+    if args.how.keep.is_some() && args.how.checkpoints.is_none() {
+        bail!("--keep says how many checkpoints a folder keeps; give --checkpoints DIR, too");
+    }
+    if args.how.save_every.is_some() && args.output.is_none() && args.how.checkpoints.is_none() {
+        bail!("--save-every needs a file to save to; give --output FILE or --checkpoints DIR");
     }
     let settings = Settings {
         data: canonical(args.data.place.data.as_deref().unwrap_or(DEFAULT_DATA)),
@@ -175,14 +187,19 @@ fn check_output(option: &str, path: &Path) -> Result<()> {
             folder.display()
         );
     }
-    tempfile::tempfile_in(folder).map_err(|error| {
+    check_folder(option, path, folder)
+}
+
+/// Refuses a folder that takes no files; `path` is what was typed.
+fn check_folder(option: &str, path: &Path, folder: &Path) -> Result<()> {
+    tempfile::tempfile_in(folder).map(drop).map_err(|error| {
         anyhow!(
-            "{option} {shown}: nothing can be written into {} ({}); choose another folder",
+            "{option} {}: nothing can be written into {} ({}); choose another folder",
+            path.display(),
             folder.display(),
             error.kind()
         )
-    })?;
-    Ok(())
+    })
 }
 
 /// The network of `--model`, or one that fits the data.
@@ -234,6 +251,7 @@ fn warn_of_softmax(context: &Context, network: &Network) {
 fn train(
     context: &Context,
     settings: &Settings,
+    folder: Option<Checkpointer>,
     dataset: &Dataset,
     network: &mut Network,
     optimizer: &mut Optimizer,
@@ -257,6 +275,7 @@ fn train(
     let options = &settings.options;
     let metadata = metadata(settings, dataset);
     let mut callbacks = options.callbacks(&metadata)?;
+    let mut kept = folder.map(|folder| options.checkpoint(folder, metadata.clone()));
     let mut checkpoint = settings
         .output
         .as_ref()
@@ -303,7 +322,7 @@ fn train(
     if let Some(best) = best {
         trainer = trainer.callback(best);
     }
-    if let Some(checkpoint) = &mut checkpoint {
+    for checkpoint in [&mut kept, &mut checkpoint].into_iter().flatten() {
         trainer = trainer.callback(checkpoint);
     }
     // After the checkpoint, so that the line of an epoch appears when its file is safe.
@@ -355,8 +374,8 @@ fn interrupted(args: &TrainArgs, settings: &Settings, history: &History) -> anyh
         steps => format!("after {steps} steps"),
     };
     let begun = format!("interrupted in epoch {}, {after}", history.epochs.len() + 1);
-    let Some(file) = &settings.output else {
-        return anyhow!("{begun}, nothing was saved; give --output FILE to be able to go on");
+    let Some(file) = settings.output.as_ref().or(settings.options.checkpoints.as_ref()) else {
+        return anyhow!("{begun}, nothing was saved; give --output FILE or --checkpoints DIR to be able to go on");
     };
     anyhow!(
         "{begun}; {} holds the training as it stands: go on with lab train --resume {} --epochs {}{}",
@@ -429,6 +448,14 @@ fn in_words(
             output.display(),
             quoted(output),
             quoted(settings.data.as_ref()),
+            data_dir(args)
+        );
+    }
+    if let Some(folder) = &settings.options.checkpoints {
+        text += &format!(
+            "checkpoints in {}; go on with: lab train --resume {} --epochs N{}\n",
+            folder.display(),
+            quoted(folder),
             data_dir(args)
         );
     }

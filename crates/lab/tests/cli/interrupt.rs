@@ -70,6 +70,23 @@ fn an_interrupted_training_goes_on_where_it_stood() {
 }
 
 #[test]
+fn an_interrupted_training_with_a_folder_names_the_folder() {
+    let lab = Lab::new();
+    let train = ["train", "--epochs", "100000", "--checkpoints", "run", "--keep", "1"];
+    let outcome = interrupt(&lab, &train, "epoch      1/100000");
+    outcome.check_error(
+        1,
+        &[
+            "interrupted in epoch",
+            "run holds the training",
+            "lab train --resume run --epochs 100000",
+        ],
+    );
+    // The last one, of the step in progress, and the best one.
+    assert!(lab.files().len() <= 2, "{:?}", lab.files());
+}
+
+#[test]
 fn without_a_file_the_way_to_keep_epochs_is_named() {
     let lab = Lab::new();
     let outcome = interrupt(&lab, &["train", "--epochs", "100000"], "epoch      1/100000");

@@ -15,7 +15,7 @@ fn without_times(mut record: Value) -> Value {
 }
 
 /// The bits of all weights of a saved network.
-fn weights(lab: &Lab, file: &str) -> Vec<(String, Vec<u32>)> {
+pub(crate) fn weights(lab: &Lab, file: &str) -> Vec<(String, Vec<u32>)> {
     let saved = persistence::load(&lab.path(file), &Device::Cpu).expect("a saved network");
     let bits = |tensor: &candle_core::Tensor| -> Vec<u32> {
         let flat = tensor.to_dtype(DType::F32).and_then(|t| t.flatten_all());

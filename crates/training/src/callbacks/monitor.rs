@@ -131,7 +131,11 @@ impl Monitor {
         })
     }
 
-    fn is_max(&self) -> Result<bool> {
+    /// Whether large values are good.
+    ///
+    /// # Errors
+    /// [`Error::Option`] where the name does not tell and nobody has.
+    pub(crate) fn is_max(&self) -> Result<bool> {
         let name = self.watched();
         let contains = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
         match self.mode {

@@ -7,13 +7,13 @@ use candle_core::{DType, Device};
 use kernels::random::Stream;
 use models::Network;
 use optimizers::Optimizer;
-use persistence::{Better, Checkpointer, Metadata, TrainingState};
+use persistence::{Checkpointer, Metadata, TrainingState};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
-use training::callbacks::{Moment, SavePoint};
+use training::callbacks::{Moment, Monitor, SavePoint};
 use training::{Callback, Checkpoint, Error, History, Trainer, resume};
 
 /// Names the folder to the program that is to be killed.
@@ -67,11 +67,8 @@ fn train(folder: Option<&Path>) -> Network {
     match folder {
         None => trainer.fit(&mut network, &mut optimizer, &samples).unwrap(),
         Some(folder) => {
-            let checkpointer = Checkpointer::new(folder)
-                .unwrap()
-                .keep_last(2)
-                .keep_best(Better::Smaller);
-            let mut checkpoint = Checkpoint::in_folder(checkpointer, "loss", metadata).every_steps(1);
+            let checkpointer = Checkpointer::new(folder).unwrap().keep_last(2);
+            let mut checkpoint = Checkpoint::in_folder(checkpointer, Monitor::new("loss"), metadata).every_steps(1);
             let trainer = trainer.callback(&mut checkpoint);
             let mut report = Report;
             trainer

@@ -6,15 +6,18 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use datasets::Dataset;
 use optimizers::OptimizerBuilder;
 use optimizers::schedules::{CosineDecay, PolynomialDecay, Schedule};
-use persistence::Metadata;
+use persistence::{Checkpointer, Metadata};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use training::callbacks::{CsvLogger, ModelCheckpoint, Monitor, ReduceLrOnPlateau, TensorBoard};
 use training::metrics::{self, Metric};
-use training::{EarlyStopping, Loss, LossFunction, ValidationSplit};
+use training::{Checkpoint, EarlyStopping, Loss, LossFunction, ValidationSplit};
 
 use super::resume::Typed;
 use crate::cli::{HowArgs, Split};
+
+/// How many of the last checkpoints a folder keeps where nothing is said.
+const DEFAULT_KEEP: usize = 3;
 
 /// What a file keeps of the options. Those of the optimizer are part of the optimizer's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +36,8 @@ pub(super) struct Options {
     reduce_lr: Option<String>,
     monitor: Option<String>,
     best: Option<PathBuf>,
+    pub(super) checkpoints: Option<PathBuf>,
+    keep: Option<usize>,
     pub(super) save_every: Option<usize>,
     csv: Option<PathBuf>,
     tensorboard: Option<PathBuf>,
@@ -65,6 +70,8 @@ impl Options {
             reduce_lr: args.reduce_lr.clone(),
             monitor: args.monitor.clone(),
             best: args.best.clone(),
+            checkpoints: args.checkpoints.clone(),
+            keep: args.keep,
             save_every: args.save_every,
             csv: args.csv.clone(),
             tensorboard: args.tensorboard.clone(),
@@ -102,6 +109,8 @@ impl Options {
         options.best = typed.best.or(options.best);
         options.csv = typed.csv.or(options.csv);
         options.tensorboard = typed.tensorboard.or(options.tensorboard);
+        options.checkpoints = typed.checkpoints.or(options.checkpoints);
+        options.keep = typed.keep.or(options.keep);
         options.save_every = typed.save_every.or(options.save_every);
         options.prefetch = typed.prefetch;
         Ok(options)
@@ -187,8 +196,33 @@ impl Options {
             .collect()
     }
 
+    fn monitor(&self) -> Monitor {
+        self.monitor.as_ref().map_or_else(Monitor::default, Monitor::new)
+    }
+
+    /// The folder of checkpoints is made, before anything is computed for it.
+    pub(super) fn make_folder(&self) -> Result<Option<Checkpointer>> {
+        let Some(folder) = &self.checkpoints else {
+            return Ok(None);
+        };
+        if folder.is_file() {
+            bail!(
+                "--checkpoints {}: this is a file; give the name of a folder",
+                folder.display()
+            );
+        }
+        let checkpointer = Checkpointer::new(folder).context("--checkpoints")?;
+        super::check_folder("--checkpoints", folder, folder)?;
+        Ok(Some(checkpointer.keep_last(self.keep.unwrap_or(DEFAULT_KEEP))))
+    }
+
+    /// What writes into the folder.
+    pub(super) fn checkpoint(&self, folder: Checkpointer, metadata: Metadata) -> Checkpoint {
+        Checkpoint::in_folder(folder, self.monitor(), metadata).every_steps(self.save_every.unwrap_or(0))
+    }
+
     pub(super) fn callbacks(&self, metadata: &Metadata) -> Result<Callbacks> {
-        let monitor = || self.monitor.as_ref().map_or_else(Monitor::default, Monitor::new);
+        let monitor = || self.monitor();
         Ok(Callbacks {
             plateau: match &self.reduce_lr {
                 Some(text) => Some(plateau(text)?.monitor(monitor())),

@@ -1,7 +1,7 @@
 //! Going on from a file: what it says holds, and an option that says something else is refused.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use augmentation::Pipeline;
@@ -53,7 +53,11 @@ pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(
     typed.check("--seed", args.data.seed, state.seed)?;
     typed.check("--batch-size", args.batch_size, state.batch_size)?;
     typed.check("--validation-split", args.validation_split, state.validation_split)?;
-    let options = Options::resumed(&args.how, &state.options, &typed)?;
+    let mut options = Options::resumed(&args.how, &state.options, &typed)?;
+    if file.is_dir() && args.how.checkpoints.is_none() {
+        // The folder may have been moved since.
+        options.checkpoints = Some(file.to_path_buf());
+    }
     let rate = options
         .learning_rate
         .unwrap_or_else(|| resumed.optimizer.learning_rate());
@@ -101,10 +105,21 @@ pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(
         batch_size: state.batch_size,
         validation_split: state.validation_split,
         augment,
-        output: Some(args.output.clone().unwrap_or_else(|| resumed.path.clone())),
+        output: args
+            .output
+            .clone()
+            .or_else(|| own_file(&resumed.path, options.checkpoints.as_deref())),
         options,
     };
     Ok((settings, Beginning::Resumed(Box::new(resumed))))
+}
+
+/// The file itself, which is written again; not one of a folder of checkpoints, whose names number them.
+fn own_file(file: &Path, checkpoints: Option<&Path>) -> Option<PathBuf> {
+    let folder = |path: &Path| path.canonicalize().ok();
+    let own = folder(file).and_then(|file| Some(file.parent()?.to_path_buf()));
+    let is_one_of_them = own.is_some() && own == checkpoints.and_then(folder);
+    (!is_one_of_them).then(|| file.to_path_buf())
 }
 
 /// The data set of the file. A folder may have moved, so another path is taken where both are paths.
