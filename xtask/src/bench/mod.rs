@@ -4,9 +4,12 @@
 //! * `bench peers`: the same nets trained here and by other libraries, side by side.
 //! * `bench optimizers`: one step of every optimizer here and in other libraries, side by side.
 //! * `bench persistence`: models saved and loaded here and by other libraries.
+//! * `bench augmentation`: every transformation of images here and in other libraries, side by side.
 //! * `bench setup`: installs those libraries.
 //! * without a word: criterion's benches as `cargo bench` runs them.
 
+mod augmentation;
+mod images;
 mod kernels;
 mod machine;
 mod measured;
@@ -54,11 +57,13 @@ enum What {
     Optimizers(optimizers::OptimizersArgs),
     /// Save and load models here and in other libraries, and write docs/benchmarks/persistence.md
     Persistence(persistence::PersistenceArgs),
+    /// Augment the same images here and in other libraries, in turns, and write docs/benchmarks/augmentation.md
+    Augmentation(augmentation::AugmentationArgs),
     /// Install the other libraries: one Python environment each, and the program of peers/burn
     Setup {
         #[command(flatten)]
         place: Place,
-        /// Only these: torch, keras-tf, keras-jax, burn
+        /// Only these: torch, keras-tf, keras-jax, albumentations, burn
         #[arg(long, value_delimiter = ',', value_name = "NAME")]
         only: Vec<String>,
     },
@@ -67,7 +72,7 @@ enum What {
 /// Where the Python environments of the other libraries are.
 #[derive(Args)]
 struct Place {
-    /// Folder with one Python environment a library: torch, keras-tf, keras-jax [default: the environment variable
+    /// Folder with one Python environment a library: torch, keras-tf, keras-jax, albumentations [default: the environment variable
     /// CANDLE_LAB_PEERS, else target/peers/venvs]
     #[arg(long, value_name = "DIR")]
     venvs: Option<PathBuf>,
@@ -93,6 +98,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
         Some(What::Peers(options)) => peers::run(options),
         Some(What::Optimizers(options)) => optimizers::run(options),
         Some(What::Persistence(options)) => persistence::run(options),
+        Some(What::Augmentation(options)) => augmentation::run(options),
         Some(What::Setup { place, only }) => setup::run(&place.folder()?, only),
     }
 }

@@ -9,7 +9,7 @@ use super::programs;
 use crate::cargo;
 
 /// What can be installed, in this order.
-const ALL: [&str; 4] = ["torch", "keras-tf", "keras-jax", "burn"];
+const ALL: [&str; 5] = ["torch", "keras-tf", "keras-jax", "albumentations", "burn"];
 
 /// Makes one Python environment a library under `venvs` from `peers/requirements-*.txt`, and builds `peers/burn`.
 pub(crate) fn run(venvs: &Path, only: &[String]) -> Result<ExitCode> {
