@@ -27,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) seed: u64,
     /// Whether a small version was asked for.
     pub(crate) quick: bool,
+    /// Whether everything was asked for, however long it takes.
+    pub(crate) full: bool,
     /// Bars on stderr.
     pub(crate) progress: Progress,
 }
@@ -49,6 +51,7 @@ impl Context {
             device: device(&place.device)?,
             seed: DEFAULT_SEED,
             quick: false,
+            full: false,
             progress: Progress::new(),
         })
     }

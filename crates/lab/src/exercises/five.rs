@@ -7,6 +7,7 @@ mod inference;
 mod recipe;
 mod results;
 mod sheets;
+mod study;
 mod trial;
 
 use anyhow::Result;
@@ -41,10 +42,12 @@ pub(super) fn answer(context: &Context, answer: &mut Answer) -> Result<()> {
     }
     recipe.describe(&plan.pipeline, answer);
     sheets::augmented(answer, &plan, &dataset.classes)?;
+    sheets::steps(answer, &plan, &recipe)?;
+    sheets::catalogue(answer, context.seed)?;
     sheets::damaged(answer, &plan, &recipe)?;
     protocol(answer, &plan);
     let outcomes = plan.run(context)?;
-    results::tell(answer, &plan, &recipe, &dataset.classes, &outcomes)
+    results::tell(answer, context, &plan, &recipe, &dataset.classes, &outcomes)
 }
 
 /// What is the same for the networks with and without augmentation.

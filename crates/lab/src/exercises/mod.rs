@@ -67,7 +67,10 @@ const SHEET: [Exercise; 6] = [
 
 /// Answers what was asked for: on the terminal, and in the folder of the report.
 pub(crate) fn run(args: &ExerciseArgs) -> Result<ExitCode> {
-    let context = Context::new(&args.data, args.quick)?;
+    let context = Context {
+        full: args.full,
+        ..Context::new(&args.data, args.quick)?
+    };
     if let Some(folder) = &args.report {
         // Find out before the work, not after it, that the folder cannot be written to.
         prepare(folder)?;

@@ -42,7 +42,7 @@ pub(super) fn rows(plan: &Plan, recipe: &Recipe, pairs: &Pairs) -> Result<Vec<Ro
 }
 
 /// The mean accuracy over some of the damaged test sets.
-fn mean_where(plan: &Plan, outcome: &Outcome, wanted: impl Fn(Corruption, u8) -> bool) -> f64 {
+pub(super) fn mean_where(plan: &Plan, outcome: &Outcome, wanted: impl Fn(Corruption, u8) -> bool) -> f64 {
     let of_set = plan.damaged.iter().zip(&outcome.damaged);
     let values: Vec<f64> = of_set
         .filter(|(set, _)| wanted(set.corruption, set.severity))

@@ -93,7 +93,41 @@ pub(super) fn inference(answer: &mut Answer, plan: &Plan, amount: &Amount, pairs
     table.note("Differences: mean of the versions minus plain, seed by seed.");
     answer.table(table);
     answer.text(sentences.join(" "));
+    logits(answer, plan, pairs)?;
     answer.number("at_inference", Value::Object(record));
+    Ok(())
+}
+
+/// The mean of the logits next to the mean of the probabilities, where both were measured.
+fn logits(answer: &mut Answer, plan: &Plan, pairs: &Pairs) -> Result<()> {
+    let mut table = Table::new(format!("What is averaged over {} versions", plan.copies));
+    table
+        .header([
+            "trained",
+            "test images",
+            "mean of probabilities",
+            "mean of logits",
+            "difference (points)",
+        ])
+        .align([Align::Left, Align::Left, Align::Right, Align::Right, Align::Right]);
+    let mut measured = false;
+    for (word, with) in [("without", false), ("with", true)] {
+        let runs: Vec<&Outcome> = pairs.iter().map(|pair| if with { &pair.1 } else { &pair.0 }).collect();
+        for (i, (set, _)) in plan.at_inference().into_iter().enumerate() {
+            let both: Option<Vec<(f64, f64)>> = runs
+                .iter()
+                .map(|run| Some((run.at_inference[i].many, run.at_inference[i].of_logits?)))
+                .collect();
+            let Some(both) = both else { continue };
+            measured = true;
+            let effect = Effect::of(&both, |pair| pair.0, |pair| pair.1)?;
+            let [probabilities, logits, difference, _] = effect.cells();
+            table.row([word.to_string(), set, probabilities, logits, difference]);
+        }
+    }
+    if measured {
+        answer.table(table);
+    }
     Ok(())
 }
 

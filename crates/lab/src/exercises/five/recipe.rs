@@ -133,6 +133,16 @@ impl Recipe {
         Ok(Pipeline::parse_for(&steps.join(" | "), ValueRange::UNIT)?)
     }
 
+    /// Each step as a pipeline of its own, which always happens, with its text.
+    pub(super) fn singles(&self) -> Result<Vec<(String, Pipeline)>> {
+        let single = |step: &Step| {
+            let text = step.text.split(" @ ").next().unwrap_or_default().to_string();
+            let pipeline = Pipeline::parse_for(&text, ValueRange::UNIT)?;
+            Ok((text, pipeline))
+        };
+        self.steps.iter().map(single).collect()
+    }
+
     /// Whether the pipeline shows changes of this kind to the network.
     pub(super) fn covers(&self, corruption: Corruption) -> bool {
         self.covers.contains(&corruption)

@@ -13,10 +13,13 @@ use super::effect::{Effect, points};
 use super::fitting::{self, gap};
 use super::inference;
 use super::recipe::Recipe;
+use super::study;
 use super::trial::{Outcome, Pairs, Plan};
+use crate::context::Context;
 
 pub(super) fn tell(
     answer: &mut Answer,
+    context: &Context,
     plan: &Plan,
     recipe: &Recipe,
     classes: &[String],
@@ -35,6 +38,7 @@ pub(super) fn tell(
         inference::inference(answer, plan, amount, pairs)?;
         inference::mistakes(answer, plan, classes, pairs)?;
     }
+    study::tell(answer, context, plan, recipe, outcomes)?;
     verdict(answer, plan, &studies);
     numbers(answer, plan, outcomes)
 }

@@ -1,12 +1,13 @@
 //! Contact sheets: what the networks see.
 
 use anyhow::Result;
-use augmentation::ImageShape;
 use augmentation::corrupt;
+use augmentation::{CATALOGUE, ImageShape, Pipeline, Transform};
+use kernels::random::Stream;
 use report::format::significant;
 use report::inline::escape;
 use report::plot::ImageGrid;
-use report::{Align, Answer, Table};
+use report::{Align, Answer, Block, Table};
 use training::Samples;
 
 use super::recipe::Recipe;
@@ -41,6 +42,79 @@ pub(super) fn augmented(answer: &mut Answer, plan: &Plan, classes: &[String]) ->
         "Left the original; beside it what the network of seed {seed} sees of it in its first {EPOCHS} epochs. Every version \
          is a function of seed, epoch and the number of the image, so another run shows the same."
     )));
+    Ok(())
+}
+
+/// Versions of an image for each step alone.
+const VARIANTS: u64 = 8;
+
+/// Side of the pictures of the sheet of all transformations.
+const SMALL: usize = 40;
+
+/// How often a transformation that happens with a probability is tried until its picture shows something.
+const TRIES: u64 = 32;
+
+/// Each step of the pipeline alone, on one image: what it may do, and how much.
+pub(super) fn steps(answer: &mut Answer, plan: &Plan, recipe: &Recipe) -> Result<()> {
+    let (Some(amount), Some(&seed)) = (plan.amounts.first(), plan.seeds.first()) else {
+        return Ok(());
+    };
+    let image = amount.train.select(&[0]);
+    let mut sheet = grid("Each step alone", image.shape());
+    sheet.column_labels(
+        std::iter::once("original".to_string()).chain((1..=VARIANTS).map(|variant| variant.to_string())),
+    );
+    for (text, pipeline) in recipe.singles()? {
+        let variants = (0..VARIANTS)
+            .map(|epoch| Ok(image.augmented(&pipeline, seed, epoch)?))
+            .collect::<Result<Vec<Samples>>>()?;
+        let images = std::iter::once(&image)
+            .chain(&variants)
+            .map(|samples| bytes(samples, 0));
+        sheet.row(text.split('(').next().unwrap_or_default(), images);
+    }
+    answer.figure(sheet.figure(format!(
+        "The first training image and {VARIANTS} draws of each step alone, with probability 1."
+    )));
+    Ok(())
+}
+
+/// Every transformation that there is, with its defaults, on one picture.
+pub(super) fn catalogue(answer: &mut Answer, seed: u64) -> Result<()> {
+    let original = augmentation::picture(SMALL);
+    let mut sheet = ImageGrid::new("All transformations with their defaults", SMALL, SMALL, 3);
+    sheet.column_labels(
+        std::iter::once("original".to_string()).chain((1..=VARIANTS).map(|variant| variant.to_string())),
+    );
+    for entry in CATALOGUE {
+        let transform = Transform::from_config(entry.class_name, entry.default_config())?;
+        // The other sizes would not fit the sheet, the other ranges are no pictures.
+        if transform.output_shape(original.shape()) != original.shape() || !transform.keeps_range() {
+            continue;
+        }
+        let pipeline = Pipeline::new(vec![transform.into()])?;
+        let stream = Stream::new(seed).op("catalogue").op(entry.name);
+        let variants = (0..VARIANTS).map(|variant| -> Result<Vec<u8>> {
+            let mut image = original.clone();
+            for attempt in 0..TRIES {
+                image = original.clone();
+                pipeline.apply(&mut image, stream.epoch(variant).step(attempt))?;
+                if image != original {
+                    break;
+                }
+            }
+            Ok(image.to_u8(1.0))
+        });
+        let variants = variants.collect::<Result<Vec<_>>>()?;
+        sheet.row(entry.name, std::iter::once(original.to_u8(1.0)).chain(variants));
+    }
+    let figure = sheet.figure(
+        "Original and eight draws. What happens with a probability was drawn again until it happened, at most 32 times.",
+    );
+    answer.details(
+        "All transformations that a pipeline can have",
+        [Block::Figure { figure }],
+    );
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use models::{Network, zoo};
 use nn_theory::ModelSpec;
 use optimizers::Optimizer;
 use optimizers_bench::side_by_side;
+use training::{Averaged, accuracy, evaluate, predict_averaged};
 use training::{Callback, Control, EpochEnd, EpochRecord, Loss, Samples, StopReason, Trainer};
-use training::{accuracy, evaluate, predict_augmented};
 
 use super::super::data::subset;
 use crate::context::Context;
@@ -96,6 +96,29 @@ pub(super) struct AtInference {
     pub(super) one: f64,
     /// By the mean of the probabilities of several augmented versions.
     pub(super) many: f64,
+    /// By the mean of their logits, where that was measured.
+    pub(super) of_logits: Option<f64>,
+}
+
+/// A training that is to be done.
+pub(super) struct Job<'a> {
+    amount: &'a Amount,
+    seed: u64,
+    augment: Option<&'a Pipeline>,
+    /// Whether augmentation at inference is measured, too.
+    views: bool,
+}
+
+impl<'a> Job<'a> {
+    /// A training without a measurement of augmentation at inference.
+    pub(super) fn new(amount: &'a Amount, seed: u64, augment: Option<&'a Pipeline>) -> Self {
+        Job {
+            amount,
+            seed,
+            augment,
+            views: false,
+        }
+    }
 }
 
 /// The trainings on one amount of data: pairs (without, with augmentation), one a seed.
@@ -187,43 +210,47 @@ impl Plan {
             .collect()
     }
 
-    /// All trainings, side by side: for each amount of data the pairs (without, with augmentation).
+    /// All trainings of the comparison: for each amount of data the pairs (without, with augmentation).
     pub(super) fn run(&self, context: &Context) -> Result<Vec<Pairs>> {
-        let per_amount = 2 * self.seeds.len();
-        let epochs: usize = self.amounts.iter().map(|amount| amount.epochs * per_amount).sum();
-        let bar = context.progress.bar("with and without", epochs as u64);
-        let workers = if self.device.is_cpu() {
-            std::thread::available_parallelism().map_or(1, usize::from)
-        } else {
-            1
-        };
-        let jobs = self.amounts.len() * per_amount;
-        let outcomes = side_by_side(jobs, workers, context.interrupt(), &|_, _| (), |job| {
-            let (amount, rest) = (job / per_amount, job % per_amount);
-            self.trial(
-                &self.amounts[amount],
-                self.seeds[rest / 2],
-                rest % 2 == 1,
-                context,
-                &bar,
-            )
-        });
-        bar.finish_and_clear();
-        let mut outcomes = outcomes?.into_iter();
+        let jobs: Vec<Job<'_>> = self
+            .amounts
+            .iter()
+            .flat_map(|amount| {
+                self.seeds.iter().flat_map(move |&seed| {
+                    [None, Some(&self.pipeline)].map(|augment| Job {
+                        amount,
+                        seed,
+                        augment,
+                        views: true,
+                    })
+                })
+            })
+            .collect();
+        let mut outcomes = self.train_all(context, "with and without", &jobs)?.into_iter();
         let mut next = || Some((outcomes.next()?, outcomes.next()?));
         let pairs = |_: &Amount| (0..self.seeds.len()).map_while(|_| next()).collect();
         Ok(self.amounts.iter().map(pairs).collect())
     }
 
+    /// Trainings side by side, in the order of the jobs.
+    pub(super) fn train_all(&self, context: &Context, name: &str, jobs: &[Job<'_>]) -> Result<Vec<Outcome>> {
+        let epochs: usize = jobs.iter().map(|job| job.amount.epochs).sum();
+        let bar = context.progress.bar(name, epochs as u64);
+        let workers = if self.device.is_cpu() {
+            std::thread::available_parallelism().map_or(1, usize::from)
+        } else {
+            1
+        };
+        let outcomes = side_by_side(jobs.len(), workers, context.interrupt(), &|_, _| (), |job| {
+            self.trial(&jobs[job], context, &bar)
+        });
+        bar.finish_and_clear();
+        Ok(outcomes?)
+    }
+
     /// One training: the seed decides weights, order and dropout, so that a pair differs in the augmentation alone.
-    fn trial(
-        &self,
-        amount: &Amount,
-        seed: u64,
-        augment: bool,
-        context: &Context,
-        bar: &ProgressBar,
-    ) -> Result<Outcome> {
+    fn trial(&self, job: &Job<'_>, context: &Context, bar: &ProgressBar) -> Result<Outcome> {
+        let (amount, seed) = (job.amount, job.seed);
         let mut network = Network::new(self.network.clone(), seed, &self.device, DType::F32)?;
         let mut optimizer = Optimizer::builder(self.optimizer)?
             .learning_rate(self.learning_rate)
@@ -240,10 +267,9 @@ impl Plan {
             .validation_data(&self.validation)
             .interrupt(context.interrupt())
             .callback(&mut watch);
-        let trainer = if augment {
-            trainer.augment(&self.pipeline)
-        } else {
-            trainer
+        let trainer = match job.augment {
+            Some(pipeline) => trainer.augment(pipeline),
+            None => trainer,
         };
         let history = trainer.fit(&mut network, &mut optimizer, &amount.train)?;
         if history.stopped == StopReason::Interrupted {
@@ -258,23 +284,31 @@ impl Plan {
             .iter()
             .map(|set| measure(&set.samples))
             .collect::<Result<Vec<_>>>()?;
-        let at_inference = self
-            .at_inference()
-            .iter()
-            .map(|(_, samples)| {
-                let share = |copies| -> Result<f64> {
-                    context.check_interrupt()?;
-                    let mean =
-                        predict_augmented(&network, samples, &self.pipeline, copies, self.seed, MEASURED_AT_ONCE)?;
-                    Ok(accuracy(&mean, samples.labels()))
-                };
-                Ok(AtInference {
-                    plain: measure(samples)?.accuracy,
-                    one: share(1)?,
-                    many: share(self.copies)?,
-                })
+        let views = |samples: &Samples| -> Result<AtInference> {
+            let share = |copies: usize, averaged: Averaged| -> Result<f64> {
+                context.check_interrupt()?;
+                let asked = (copies, averaged);
+                let mean = predict_averaged(&network, samples, &self.pipeline, asked, self.seed, MEASURED_AT_ONCE)?;
+                Ok(accuracy(&mean, samples.labels()))
+            };
+            Ok(AtInference {
+                plain: measure(samples)?.accuracy,
+                one: share(1, Averaged::Probabilities)?,
+                many: share(self.copies, Averaged::Probabilities)?,
+                of_logits: match context.full {
+                    true => Some(share(self.copies, Averaged::Logits)?),
+                    false => None,
+                },
             })
-            .collect::<Result<Vec<_>>>()?;
+        };
+        let at_inference = match job.views {
+            true => self
+                .at_inference()
+                .iter()
+                .map(|(_, samples)| views(samples))
+                .collect::<Result<Vec<_>>>()?,
+            false => Vec::new(),
+        };
         Ok(Outcome {
             epochs: history.epochs,
             train: watch.accuracy,
