@@ -7,6 +7,7 @@ use crate::image::Image;
 pub(crate) const GREY: [f32; 3] = [0.2989, 0.5870, 0.1140];
 
 /// The luminance of an RGB pixel.
+#[inline]
 pub(crate) fn grey(rgb: &[f32]) -> f32 {
     rgb.iter().zip(GREY).map(|(v, w)| v * w).sum()
 }
@@ -38,6 +39,7 @@ pub(crate) fn need_grey_or_rgb(transformation: &'static str, image: &Image) -> R
 }
 
 /// Hue in [0, 1), saturation, value; the scale of `value` is that of the pixel.
+#[inline]
 pub(crate) fn rgb_to_hsv(rgb: [f32; 3]) -> [f32; 3] {
     let [r, g, b] = rgb;
     let value = r.max(g).max(b);
@@ -58,6 +60,7 @@ pub(crate) fn rgb_to_hsv(rgb: [f32; 3]) -> [f32; 3] {
 }
 
 /// The inverse of [`rgb_to_hsv`]; a saturation above 1 gives negative values, as in Keras.
+#[inline]
 pub(crate) fn hsv_to_rgb([hue, saturation, value]: [f32; 3]) -> [f32; 3] {
     let h = hue * 6.0;
     let pure = [

@@ -57,18 +57,22 @@ pub trait Pixel: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 's
 }
 
 impl Pixel for f32 {
+    #[inline]
     fn to_f32(self) -> f32 {
         self
     }
 
+    #[inline]
     fn from_f32(value: f32) -> Self {
         value
     }
 
+    #[inline]
     fn level(self) -> u8 {
         self as u8
     }
 
+    #[inline]
     fn from_level(level: u8) -> Self {
         f32::from(level)
     }
@@ -83,14 +87,17 @@ impl Pixel for f32 {
         for_each_value(data, means, |value, mean| clip.clip((value - mean) * factor + mean));
     }
 
+    #[inline]
     fn in_units(value: f32, _range: ValueRange) -> f32 {
         value
     }
 
+    #[inline]
     fn from_units(unit: f32, _range: ValueRange) -> f32 {
         unit
     }
 
+    #[inline]
     fn units(known: ValueRange, _range: ValueRange) -> Option<ValueRange> {
         Some(known)
     }
@@ -122,19 +129,23 @@ impl Pixel for f32 {
 }
 
 impl Pixel for u8 {
+    #[inline]
     fn to_f32(self) -> f32 {
         f32::from(self)
     }
 
+    #[inline]
     fn from_f32(value: f32) -> Self {
         // `as u8` saturates and turns NaN into 0.
         (value + 0.5) as u8
     }
 
+    #[inline]
     fn level(self) -> u8 {
         self
     }
 
+    #[inline]
     fn from_level(level: u8) -> Self {
         level
     }
@@ -165,14 +176,17 @@ impl Pixel for u8 {
         });
     }
 
+    #[inline]
     fn in_units(value: f32, range: ValueRange) -> f32 {
         range.to_bytes(value)
     }
 
+    #[inline]
     fn from_units(unit: f32, range: ValueRange) -> f32 {
         range.unscale_bytes(unit)
     }
 
+    #[inline]
     fn units(known: ValueRange, range: ValueRange) -> Option<ValueRange> {
         (known == range).then_some(ValueRange::BYTES)
     }

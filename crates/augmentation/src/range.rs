@@ -86,16 +86,19 @@ impl ValueRange {
     pub const UNIT: Self = Self { low: 0.0, high: 1.0 };
 
     /// `high - low`.
+    #[inline]
     pub fn width(self) -> f32 {
         self.high - self.low
     }
 
     /// The value inside the range that is nearest to `value`.
+    #[inline]
     pub fn clip(self, value: f32) -> f32 {
         value.max(self.low).min(self.high)
     }
 
     /// From this range to `[0, 255]`.
+    #[inline]
     pub(crate) fn to_bytes(self, value: f32) -> f32 {
         if self == Self::BYTES {
             value
@@ -105,6 +108,7 @@ impl ValueRange {
     }
 
     /// From `[0, 255]` to this range.
+    #[inline]
     pub(crate) fn unscale_bytes(self, value: f32) -> f32 {
         if self == Self::BYTES {
             value

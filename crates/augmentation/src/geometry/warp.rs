@@ -173,6 +173,12 @@ impl<P: Pixel> Reader<'_, P> {
     pub(super) fn read(&self, y: f32, x: f32, out: &mut [P]) {
         let (height, width) = (self.shape.height, self.shape.width);
         let mode = self.reading.fill_mode;
+        // Where no neighbour can be inside there is nothing to compute.
+        let near = x > -1.0 && y > -1.0 && x < width as f32 && y < height as f32;
+        if mode == FillMode::Constant && !near {
+            out.fill(P::from_f32(self.fill));
+            return;
+        }
         let (y, x) = (fold(y, height, mode), fold(x, width, mode));
         // Far outside (and NaN) nothing can be read; this also keeps the conversions to integers below exact.
         let inside = x > -2.0 && y > -2.0 && x < width as f32 + 1.0 && y < height as f32 + 1.0;
@@ -200,6 +206,7 @@ impl<P: Pixel> Reader<'_, P> {
     }
 
     /// A value of the image, or the fill value outside of it.
+    #[inline]
     fn at(&self, y: isize, x: isize, c: usize) -> f32 {
         let ImageShape {
             height,
@@ -243,6 +250,7 @@ fn between<P: Pixel, const C: usize>(upper: &[[P; C]], lower: &[[P; C]], dx: f32
 }
 
 /// Brings a coordinate back into `[0, n - 1]` according to the fill mode; `constant` leaves it where it is.
+#[inline]
 fn fold(coordinate: f32, n: usize, mode: FillMode) -> f32 {
     let last = (n - 1) as f32;
     if (0.0..=last).contains(&coordinate) {
@@ -295,12 +303,14 @@ fn fold(coordinate: f32, n: usize, mode: FillMode) -> f32 {
 ///
 /// `f32::floor` and `f32::round` are calls into the C library on processors without SSE 4.1, which is what the default
 /// target assumes; a conversion to an integer is one instruction.
+#[inline]
 fn floor(coordinate: f32) -> isize {
     let whole = coordinate as isize;
     whole - isize::from(whole as f32 > coordinate)
 }
 
 /// The nearest integer, half-way away from zero, as `f32::round`.
+#[inline]
 fn round(coordinate: f32) -> isize {
     let whole = coordinate as isize;
     let rest = coordinate - whole as f32;

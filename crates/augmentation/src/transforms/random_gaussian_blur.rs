@@ -108,11 +108,15 @@ impl Transformation for RandomGaussianBlur {
         let [k0, k1] = self.kernel_size.pair();
         let [sigma_x, sigma_y] = parameters.blur_factor;
         let (along_x, along_y) = (gaussian(k0, sigma_x), gaussian(k1, sigma_y));
-        let kernel: Vec<f32> = along_y
-            .iter()
-            .flat_map(|y| along_x.iter().map(move |x| y * x))
-            .collect();
-        image.data = convolve_zero_padded(image, &kernel, k0, k1);
+        if k0 == k1 {
+            // A square kernel is a product: one axis after the other reads 2 k pixels instead of k².
+            image.data = convolve_zero_padded(image, &along_y, k1, 1);
+            image.data = convolve_zero_padded(image, &along_x, 1, k0);
+        } else {
+            let of_row = |y: &f32| along_x.iter().map(|x| y * x).collect::<Vec<f32>>();
+            let kernel: Vec<f32> = along_y.iter().flat_map(of_row).collect();
+            image.data = convolve_zero_padded(image, &kernel, k0, k1);
+        }
         for value in &mut image.data {
             *value = self.value_range.clip(*value);
         }
