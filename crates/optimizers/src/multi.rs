@@ -175,11 +175,10 @@ impl Optimizer {
     /// Everything that can be wrong with a step but its paths, without making it.
     fn check(&self, parameters: &[Parameter<'_>], finite: bool) -> Result<()> {
         self.checked_rates()?;
-        // A plan that serves again was made of states that were looked at.
-        let known = self.plan.fits(parameters, &self.parameters);
         for parameter in parameters.iter().filter(|parameter| !self.is_frozen(parameter.path)) {
             parameter.check()?;
-            if !known {
+            // What the plan of the last step knows was looked at when it was made.
+            if !self.plan.knows(parameter, &self.parameters) {
                 self.check_state(parameter.path, parameter.var)?;
             }
             if finite && !is_finite(&parameter.gradient.contiguous()?, threads())? {

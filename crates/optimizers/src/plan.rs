@@ -139,6 +139,14 @@ impl Plan {
             })
     }
 
+    /// Whether a parameter is one of this plan's: the same variable under the same path, with the state that was checked.
+    pub(crate) fn knows(&self, parameter: &Parameter<'_>, states: &IndexMap<String, ParameterState>) -> bool {
+        states.get_full(parameter.path).is_some_and(|(index, _, state)| {
+            let found = self.entries.binary_search_by_key(&index, |entry| entry.state);
+            state.is_settled() && found.is_ok_and(|place| self.entries[place].id == parameter.var.id())
+        })
+    }
+
     /// Takes the gradients of a step.
     ///
     /// # Errors
