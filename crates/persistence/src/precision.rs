@@ -86,14 +86,14 @@ impl Precision {
             Precision::Bf16 => self.collect(
                 name,
                 numbers,
-                half::bf16::from_f64,
+                |x| half::bf16::from_f32(to_odd(x)),
                 |x| x.to_f64(),
                 half::bf16::to_le_bytes,
             ),
             Precision::F16 => self.collect(
                 name,
                 numbers,
-                half::f16::from_f64,
+                |x| half::f16::from_f32(to_odd(x)),
                 |x| x.to_f64(),
                 half::f16::to_le_bytes,
             ),
@@ -126,6 +126,19 @@ impl Precision {
     }
 }
 
+/// The number as `f32`, and where it is none, the one of its two neighbours whose last bit is 1: what is rounded from there to a shorter format is
+/// rounded as from the number itself (Boldo and Melquiond, *When double rounding is odd*, 2005). `half` looks at the upper half of an `f64` only,
+/// and takes what lies just beside the middle of two short numbers for the middle.
+fn to_odd(number: f64) -> f32 {
+    let nearest = number as f32;
+    let found = f64::from(nearest);
+    if found == number || !found.is_finite() {
+        return nearest;
+    }
+    let towards_zero = nearest.to_bits() - u32::from(found.abs() > number.abs());
+    f32::from_bits(towards_zero | 1)
+}
+
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -134,5 +147,38 @@ impl fmt::Display for Precision {
             Precision::F32 => "float32",
             Precision::F64 => "float64",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Just above and just below the middle of two short numbers, and the middle itself, which goes to the even one.
+    #[test]
+    fn what_lies_beside_the_middle_goes_to_the_nearer_number() {
+        let round = |precision: Precision, number: f64| -> f64 {
+            let bytes = precision.round("a", Dtype::F64, &number.to_le_bytes()).unwrap();
+            let short = [bytes[0], bytes[1]];
+            match precision {
+                Precision::Bf16 => half::bf16::from_le_bytes(short).to_f64(),
+                _ => half::f16::from_le_bytes(short).to_f64(),
+            }
+        };
+        for (precision, digits) in [(Precision::Bf16, 7), (Precision::F16, 10)] {
+            let (unit, little) = (0.5f64.powi(digits), 0.5f64.powi(45));
+            for sign in [1.0, -1.0] {
+                assert_eq!(round(precision, sign * (1.0 + unit / 2.0)), sign);
+                assert_eq!(
+                    round(precision, sign * (1.0 + unit / 2.0 + little)),
+                    sign * (1.0 + unit)
+                );
+                assert_eq!(
+                    round(precision, sign * (1.0 + unit * 1.5 - little)),
+                    sign * (1.0 + unit)
+                );
+                assert_eq!(round(precision, sign * (1.0 + unit * 1.5)), sign * (1.0 + 2.0 * unit));
+            }
+        }
     }
 }
