@@ -279,7 +279,9 @@ impl StoredTensor {
         }
         let (source, name) = (self.clone(), name.to_string());
         StoredTensor::computed(target, self.shape.clone(), move || {
-            precision.round(&name, source.dtype, &source.bytes()?)
+            let rounded = precision.round(&name, source.dtype, &source.bytes()?);
+            source.release();
+            rounded
         })
     }
 }

@@ -272,6 +272,7 @@ impl Rule {
             let mut made = Vec::with_capacity(sources.len());
             for (part, source) in rule.parts.iter().zip(&sources) {
                 made.push(rule.weight_part(part, &source.bytes()?, item));
+                source.release();
             }
             Ok(match rule.combination {
                 Combination::Sum => made.into_iter().reduce(|a, b| sum(a, b, dtype)).unwrap_or_default(),
@@ -309,6 +310,12 @@ fn assembled(pieces: Vec<(&Rule, usize, StoredTensor)>) -> StoredTensor {
                     rule.torch_part(&numbers[index * size..(index + 1) * size], item)
                 }
             };
+            drop(numbers);
+            weight.release();
+            if part.len() == bytes.len() {
+                bytes = part;
+                continue;
+            }
             let rows = &rule.parts[*index].rows;
             let range = if whole.is_empty() {
                 0..item

@@ -307,7 +307,9 @@ impl<'a> Graph<'a> {
             let (view, axes) = (view.to_vec(), axes.to_vec());
             StoredTensor::computed(dtype, shape.to_vec(), move || {
                 let item = item_bytes(dtype).unwrap_or(1);
-                Ok(permuted(&weight.bytes()?, item, &view, &axes).0)
+                let turned = permuted(&weight.bytes()?, item, &view, &axes).0;
+                weight.release();
+                Ok(turned)
             })
         };
         self.initializers.insert(name.clone(), tensor);

@@ -40,7 +40,9 @@ pub(super) fn arranged(tensor: StoredTensor, view: &[usize], axes: &[usize], sha
     let (view, axes) = (view.to_vec(), axes.to_vec());
     StoredTensor::computed(dtype, shape.to_vec(), move || {
         let item = item_bytes(dtype).unwrap_or(1);
-        Ok(permuted(&tensor.bytes()?, item, &view, &axes).0)
+        let turned = permuted(&tensor.bytes()?, item, &view, &axes).0;
+        tensor.release();
+        Ok(turned)
     })
 }
 
