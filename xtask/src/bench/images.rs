@@ -45,6 +45,9 @@ impl Case {
     }
 }
 
+/// A library with its mode, the median of its rates, and the rates with their rounds.
+type Peer = (String, f64, Vec<(u16, f64)>);
+
 /// Everything that a call of `bench augmentation` found out.
 pub(crate) struct Report {
     pub(crate) cases: Vec<Case>,
@@ -64,9 +67,9 @@ impl Report {
             .collect()
     }
 
-    /// The other libraries that draw for each image, the fastest first: library, mode, median, rates.
-    fn peers(&self, what: &(String, String, String)) -> Vec<(String, f64, Vec<(u16, f64)>)> {
-        let mut peers: Vec<(String, f64, Vec<(u16, f64)>)> = Vec::new();
+    /// The other libraries that draw for each image, the fastest first.
+    fn peers(&self, what: &(String, String, String)) -> Vec<Peer> {
+        let mut peers: Vec<Peer> = Vec::new();
         for case in self
             .cases
             .iter()

@@ -42,7 +42,7 @@ pub(crate) fn takes(optimizer: &Optimizer, rank: usize) -> bool {
 
 /// Steps `from..to` of the same long training, of what the optimizer can update.
 pub(crate) fn train(optimizer: &mut Optimizer, variables: &[(&str, Var)], from: u64, to: u64) -> Result<()> {
-    train_those(optimizer, variables, from, to, |optimizer, rank| takes(optimizer, rank))
+    train_those(optimizer, variables, from, to, takes)
 }
 
 /// The same, of all parameters.

@@ -194,11 +194,14 @@ mod tests {
         let second = soft.len() + 100;
         assert_eq!(first(&bytes, &[], usize::MAX).map(|link| link.byte), Some(0));
         assert_eq!(
-            first(&bytes, &[0..soft.len()], usize::MAX).map(|link| link.byte),
+            first(&bytes, std::slice::from_ref(&(0..soft.len())), usize::MAX).map(|link| link.byte),
             Some(second)
         );
         assert_eq!(first(&bytes, &[0..soft.len(), second..bytes.len()], usize::MAX), None);
-        assert_eq!(first(&bytes, &[0..soft.len()], 50), None);
-        assert_eq!(first(&bytes, &[0..bytes.len() + 9], usize::MAX), None);
+        assert_eq!(first(&bytes, std::slice::from_ref(&(0..soft.len())), 50), None);
+        assert_eq!(
+            first(&bytes, std::slice::from_ref(&(0..bytes.len() + 9)), usize::MAX),
+            None
+        );
     }
 }

@@ -39,8 +39,11 @@ pub(super) fn tell(
     sizes(answer, context, plan, all, pairs)
 }
 
-/// What a row of the table says of a network: a name, and accuracies on three kinds of test sets.
-fn figures<'a>(plan: &'a Plan, recipe: &'a Recipe) -> [(&'static str, Box<dyn Fn(&Outcome) -> f64 + 'a>); 3] {
+/// A name, and the accuracy of a network on a kind of test sets.
+type Figure<'a> = (&'static str, Box<dyn Fn(&Outcome) -> f64 + 'a>);
+
+/// What a row of the table says of a network.
+fn figures<'a>(plan: &'a Plan, recipe: &'a Recipe) -> [Figure<'a>; 3] {
     let of = move |covered: bool| {
         move |outcome: &Outcome| mean_where(plan, outcome, |kind: Corruption, _| recipe.covers(kind) == covered)
     };

@@ -245,7 +245,7 @@ impl Plan {
             self.trial(&jobs[job], context, &bar)
         });
         bar.finish_and_clear();
-        Ok(outcomes?)
+        outcomes
     }
 
     /// One training: the seed decides weights, order and dropout, so that a pair differs in the augmentation alone.
