@@ -1,28 +1,20 @@
 //! `bench augmentation`: every transformation here and in other libraries, in turns.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
-use super::images::{Case, Missing, Report};
-use super::machine::Watch;
-use super::{Place, machine, programs};
+use super::images::{Case, Report};
+use super::turns::{Library, TurnsArgs, taken};
 use crate::cargo;
 
 /// Options of `bench augmentation`.
 #[derive(Args)]
 pub(crate) struct AugmentationArgs {
     #[command(flatten)]
-    place: Place,
-    /// How often every library takes its turn
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
-    rounds: u16,
-    /// Threads of every library [default: all processors]
-    #[arg(long)]
-    threads: Option<usize>,
+    turns: TurnsArgs,
     /// Only these operations
     #[arg(
         long,
@@ -53,31 +45,31 @@ pub(crate) struct AugmentationArgs {
     /// Only these modes of the other libraries: per-image, procs, batch, tfdata, call [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     mode: Vec<String>,
-    /// Least seconds of each of the five measured blocks
-    #[arg(long, default_value_t = 0.2)]
-    seconds: f64,
-    /// This build of the example `augment_speed` instead of a new one with `--release`
-    #[arg(long, value_name = "FILE")]
-    program: Option<PathBuf>,
-    /// Print only, write no file
-    #[arg(long)]
-    dry_run: bool,
 }
 
 /// The other libraries, the environments that have them, and the modes that `peers/augment.py` has for them.
-const PEERS: [(&str, &str, &[&str]); 4] = [
-    ("torchvision", "torch", &["per-image", "procs", "batch"]),
-    ("kornia", "torch", &["batch"]),
-    ("albumentations", "albumentations", &["per-image", "procs"]),
-    ("keras", "keras-tf", &["tfdata", "call"]),
+const PEERS: [Library; 4] = [
+    Library {
+        name: "torchvision",
+        environment: "torch",
+        modes: &["per-image", "procs", "batch"],
+    },
+    Library {
+        name: "kornia",
+        environment: "torch",
+        modes: &["batch"],
+    },
+    Library {
+        name: "albumentations",
+        environment: "albumentations",
+        modes: &["per-image", "procs"],
+    },
+    Library {
+        name: "keras",
+        environment: "keras-tf",
+        modes: &["tfdata", "call"],
+    },
 ];
-
-/// What takes part: a program, and the words that come before the cases.
-struct Competitor {
-    name: String,
-    program: PathBuf,
-    words: Vec<String>,
-}
 
 #[expect(
     clippy::print_stdout,
@@ -85,122 +77,43 @@ struct Competitor {
     reason = "xtask talks to the person who runs it"
 )]
 pub(crate) fn run(args: &AugmentationArgs) -> Result<ExitCode> {
-    let ours = match &args.program {
-        Some(program) => std::path::absolute(program)?,
-        None => match cargo::build("augmentation", &["--example", "augment_speed"], &["--release"])? {
-            Some(program) => program,
-            None => return Ok(ExitCode::FAILURE),
-        },
+    let turns = &args.turns;
+    let Some(ours) = turns.ours("augmentation", "augment_speed")? else {
+        return Ok(ExitCode::FAILURE);
     };
-    let threads = args.threads.unwrap_or_else(machine::processors);
-    let (competitors, missing) = competitors(args, ours)?;
+    let (others, missing) = turns.others(&PEERS, &args.peer, &args.mode, "augment.py", "--lib")?;
+    let (operations, dtypes) = (args.op.join(","), args.dtype.join(","));
     let mut cases = Vec::new();
-    for round in 1..=args.rounds {
+    for round in 1..=turns.rounds {
         for shape in &args.shape {
-            for competitor in &competitors {
-                let watch = Watch::start();
-                let found = competitor.measure(args, shape, threads, round)?;
-                let taken = watch.others().map_or(String::new(), |share| {
-                    format!(", {:.0} % of the processors taken by others", 100.0 * share)
-                });
+            for competitor in std::iter::once(&ours).chain(&others) {
+                let words = ["--ops", &operations, "--shapes", shape, "--dtypes", &dtypes];
+                let (lines, others) = competitor.take_turn(turns, &words)?;
                 eprintln!(
-                    "round {round} of {}: {shape}, {}: {} cases{taken}",
-                    args.rounds,
+                    "round {round} of {}: {shape}, {}: {} cases{}",
+                    turns.rounds,
                     competitor.name,
-                    found.len()
+                    lines.len(),
+                    taken(others)
                 );
-                cases.extend(found);
+                for line in &lines {
+                    cases.push(Case::new(competitor.name, line, round).context("a line lacks a field")?);
+                }
             }
         }
     }
     let report = Report {
         cases,
         missing,
-        rounds: args.rounds,
-        threads,
+        rounds: turns.rounds,
+        threads: turns.threads(),
     };
     let page = report.markdown();
     println!("{page}");
-    if !args.dry_run {
+    if !turns.dry_run {
         let path = cargo::root().join("docs").join("benchmarks").join("augmentation.md");
         fs::write(&path, page).with_context(|| format!("{} cannot be written", path.display()))?;
         println!("written: {}", path.display());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Who takes part, and who is not installed.
-fn competitors(args: &AugmentationArgs, ours: PathBuf) -> Result<(Vec<Competitor>, Vec<Missing>)> {
-    let mut found = vec![Competitor {
-        name: super::images::OURS.to_string(),
-        program: ours,
-        words: Vec::new(),
-    }];
-    let mut missing = Vec::new();
-    let venvs = std::path::absolute(args.place.folder()?)?;
-    for name in &args.peer {
-        let Some((name, environment, modes)) = PEERS.iter().find(|(known, ..)| known == name) else {
-            bail!("there is no library '{name}'; known are torchvision, kornia, albumentations, keras");
-        };
-        let wanted: Vec<&str> = modes
-            .iter()
-            .copied()
-            .filter(|mode| args.mode.is_empty() || args.mode.iter().any(|wanted| wanted == mode))
-            .collect();
-        if wanted.is_empty() {
-            continue;
-        }
-        let python = programs::python(&venvs.join(environment));
-        if !python.is_file() {
-            let why = format!(
-                "not installed ({} is not there): `cargo xtask bench setup --only {environment}`",
-                python.display()
-            );
-            missing.push(((*name).to_string(), why));
-            continue;
-        }
-        let script = cargo::root().join("peers").join("augment.py");
-        found.push(Competitor {
-            name: (*name).to_string(),
-            program: python,
-            words: vec![
-                script.display().to_string(),
-                "--lib".to_string(),
-                (*name).to_string(),
-                "--modes".to_string(),
-                wanted.join(","),
-            ],
-        });
-    }
-    Ok((found, missing))
-}
-
-impl Competitor {
-    /// One turn: all operations at one size, in a process of its own.
-    fn measure(&self, args: &AugmentationArgs, shape: &str, threads: usize, round: u16) -> Result<Vec<Case>> {
-        let output = Command::new(&self.program)
-            .args(&self.words)
-            .args(["--ops", &args.op.join(","), "--shapes", shape])
-            .args(["--dtypes", &args.dtype.join(",")])
-            .args([
-                "--threads",
-                &threads.to_string(),
-                "--seconds",
-                &args.seconds.to_string(),
-            ])
-            .output()
-            .with_context(|| format!("{} could not be started", self.program.display()))?;
-        if !output.status.success() {
-            let text = String::from_utf8_lossy(&output.stderr);
-            let last = text.lines().rev().find(|line| !line.trim().is_empty());
-            bail!("{} failed: {}", self.name, last.unwrap_or("without a word"));
-        }
-        let text = String::from_utf8_lossy(&output.stdout);
-        let lines = text.lines().filter(|line| line.starts_with('{'));
-        let cases = lines.map(|line| {
-            let line = serde_json::from_str(line).context("its output is not one JSON object a line")?;
-            Case::new(&self.name, &line, round).context("a line lacks a field")
-        });
-        cases.collect()
-    }
 }

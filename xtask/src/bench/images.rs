@@ -5,13 +5,9 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::machine;
+use super::programs::OURS;
 use super::results::median;
-
-/// The name of this workspace in tables.
-pub(crate) const OURS: &str = "candle-lab";
-
-/// A library that is not installed, and how to install it.
-pub(crate) type Missing = (String, String);
+use super::turns::Missing;
 
 /// The images a second of one operation in one turn of one library.
 #[derive(Clone, Debug)]

@@ -20,6 +20,7 @@ mod programs;
 mod results;
 mod setup;
 mod steps;
+mod turns;
 
 use std::env;
 use std::path::PathBuf;

@@ -9,16 +9,12 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::machine;
+use super::programs::OURS;
 use super::results::median;
-
-/// The name of this workspace in tables.
-pub(crate) const OURS: &str = "candle-lab";
+use super::turns::Missing;
 
 /// What is compared: an optimizer, a number of parameters and of tensors.
 type Case = (String, u64, u64);
-
-/// A library that is not installed, and how to install it.
-pub(crate) type Missing = (String, String);
 
 /// The time of one optimizer step in one turn of one library.
 #[derive(Clone, Debug)]
