@@ -97,7 +97,7 @@ impl Recycling {
 
     /// A new block; null where the system has none.
     fn fresh(&self, class: Class) -> *mut u8 {
-        // Pages that the system has just mapped are zero, and those of the C library's own are cleared by it.
+        // Aligned to more than the C library promises, they are cleared by the standard library, which touches each page.
         // SAFETY: the size of a class is not 0.
         let start = unsafe { System.alloc_zeroed(class.layout()) };
         let shift = self.with_shelves(|shelves| {

@@ -88,7 +88,7 @@ impl Pickle {
 /// Writes the weights as a state_dict, as `torch.save` does; `torch.load(path, weights_only=True)` opens it.
 ///
 /// The description of the network, where there is one, goes into a member of its own, which PyTorch does not look at. The same
-/// contents give the same bytes, and no more than one tensor is held in memory.
+/// contents give the same bytes. Tensors are turned and written one after the other.
 ///
 /// # Errors
 /// [`Error::NotWritten`] for number formats that PyTorch's checkpoints do not have, and for layers whose weights have an order
