@@ -97,7 +97,7 @@ impl Recycling {
 
     /// A new block; null where the system has none.
     fn fresh(&self, class: Class) -> *mut u8 {
-        // Aligned to more than the C library promises, they are cleared by the standard library, which touches each page.
+        // Asked for with no more than the C library's own alignment, cleared memory is that of new pages, which nobody has touched.
         // SAFETY: the size of a class is not 0.
         let start = unsafe { System.alloc_zeroed(class.layout()) };
         let shift = self.with_shelves(|shelves| {
@@ -110,10 +110,12 @@ impl Recycling {
         if start.is_null() {
             return start;
         }
-        // SAFETY: shift and alignment are multiples of 64 and lie inside of what `Class::layout` asks for in excess of the block.
+        let distance = start.addr().next_multiple_of(ALIGNMENT) - start.addr() + shift + ALIGNMENT;
+        // SAFETY: the block starts at a multiple of 64, after room for the distance, and ends inside of what `Class::layout` asks for:
+        // the way to the alignment, the shift and the alignment before the block are less than what that is in excess of it.
         unsafe {
-            let block = start.add(shift + ALIGNMENT);
-            block.sub(ALIGNMENT).cast::<usize>().write(shift + ALIGNMENT);
+            let block = start.add(distance);
+            block.sub(ALIGNMENT).cast::<usize>().write(distance);
             block
         }
     }
@@ -187,10 +189,10 @@ impl Class {
         (index < CLASSES && size <= isize::MAX as usize / 2).then_some(Self { index, size })
     }
 
-    /// Of what is asked from the system: room for the shift and, before the block, for the shift's size.
+    /// Of what is asked from the system: room for the alignment, for the shift and, before the block, for the distance to the start.
     fn layout(self) -> Layout {
         // SAFETY: the alignment is a power of two and the size was checked to be far below `isize::MAX`.
-        unsafe { Layout::from_size_align_unchecked(self.size + PAGE + ALIGNMENT, ALIGNMENT) }
+        unsafe { Layout::from_size_align_unchecked(self.size + PAGE + 2 * ALIGNMENT, align_of::<usize>()) }
     }
 }
 

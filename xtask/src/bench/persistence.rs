@@ -103,17 +103,14 @@ fn conversions(program: &Path, folder: &Path) -> Result<Vec<Value>> {
     let first = folder.join("convert.safetensors");
     measured(Command::new(program).arg("make").arg(&first).arg("1e8"))?;
     let mut found = Vec::new();
-    let mut from = first.clone();
-    for ending in ["keras", "weights.h5", "h5", "safetensors"] {
-        // Weights alone cannot be read without a description: what follows them is converted from the archive again.
-        let source = if ending == "h5" {
-            folder.join("converted.keras")
-        } else {
-            from.clone()
+    // Weights alone cannot be read without a description: what is not the first conversion begins at the archive that it wrote.
+    for ending in ["keras", "weights.h5", "h5", "pt", "onnx", "npz", "safetensors"] {
+        let from = match ending {
+            "keras" => first.clone(),
+            _ => folder.join("converted.keras"),
         };
         let to = folder.join(format!("converted.{ending}"));
-        found.extend(measured(Command::new(program).arg("convert").arg(&source).arg(&to))?);
-        from = to;
+        found.extend(measured(Command::new(program).arg("convert").arg(&from).arg(&to))?);
     }
     for entry in fs::read_dir(folder).with_context(|| format!("{} cannot be listed", folder.display()))? {
         let path = entry?.path();

@@ -50,8 +50,8 @@ impl Tree {
     /// Writes the file from byte `begin` of `out` on, behind which nothing is; how long it has become.
     ///
     /// The crate wants the numbers of all data sets at once. Large ones are given to it as zeros, which take no memory where the allocator leaves
-    /// fresh pages alone (the standard one does, `kernels::memory::Recycling` clears them), and are left out of the file as holes; then the file is asked where each belongs, and the numbers are
-    /// written there, tensor by tensor.
+    /// fresh pages alone (the standard one and `kernels::memory::Recycling` do), and are left out of the file as holes; then the file is
+    /// asked where each belongs, and the numbers are written there, tensor by tensor.
     pub(super) fn write(
         &self,
         format: Format,

@@ -296,7 +296,9 @@ fn assembled(pieces: Vec<(&Rule, usize, StoredTensor)>) -> StoredTensor {
     let whole = shape.clone();
     StoredTensor::computed(dtype, shape, move || {
         let item = item_bytes(dtype).unwrap_or(1);
-        let mut bytes = vec![0; whole.iter().product::<usize>() * item];
+        let size = whole.iter().product::<usize>() * item;
+        // Made when the first part comes that is not the whole: most tensors are one part, and large ones should not be held twice.
+        let mut bytes = Vec::new();
         let row = whole.iter().skip(1).product::<usize>() * item;
         for (rule, index, weight) in &pieces {
             let numbers = weight.bytes()?;
@@ -312,10 +314,11 @@ fn assembled(pieces: Vec<(&Rule, usize, StoredTensor)>) -> StoredTensor {
             };
             drop(numbers);
             weight.release();
-            if part.len() == bytes.len() {
+            if part.len() == size {
                 bytes = part;
                 continue;
             }
+            bytes.resize(size, 0);
             let rows = &rule.parts[*index].rows;
             let range = if whole.is_empty() {
                 0..item
@@ -324,6 +327,7 @@ fn assembled(pieces: Vec<(&Rule, usize, StoredTensor)>) -> StoredTensor {
             };
             bytes[range].copy_from_slice(&part);
         }
+        bytes.resize(size, 0);
         Ok(bytes)
     })
 }
