@@ -117,6 +117,16 @@ pub(super) struct Strips<'a> {
     pub(super) offsets: &'a [usize],
 }
 
+/// The parts of the left and the right factor that are multiplied, in an order in which only one of them is another than before: loads are
+/// what the products wait for. The small ones come first, for the sake of the sum.
+const fn pairs<const PARTS: usize>() -> &'static [(usize, usize)] {
+    match PARTS {
+        1 => &[(0, 0)],
+        2 => &[(1, 0), (0, 0), (0, 1)],
+        _ => &[(2, 0), (1, 0), (1, 1), (0, 1), (0, 0), (0, 2)],
+    }
+}
+
 /// Adds the products of two strips of the left factor with two of the right one to 32 x 32 sums, or to fewer where `ROWS` or `COLUMNS`
 /// is 1 instead of 2. `PARTS` is how many parts the factors are split into; products of parts whose numbers add up to `PARTS` or more
 /// are left out.
@@ -187,24 +197,29 @@ pub(super) unsafe fn multiply<const PARTS: usize, const ROWS: usize, const COLUM
         for (left_offset, right_offset) in left.offsets.iter().zip(right.offsets) {
             let left_at = |strip: *const u8, part: usize| strip.wrapping_add(*left_offset + part * left.part);
             let right_at = |strip: *const u8, part: usize| strip.wrapping_add(*right_offset + part * right.part);
-            // The small parts first would be more exact by nothing that shows; the large ones first load the fewest tiles.
-            for i in 0..PARTS {
-                load!("tmm4", left_at(left.first, i), left.row);
-                if ROWS == 2 {
-                    load!("tmm5", left_at(left.second, i), left.row);
+            let mut loaded = (PARTS, PARTS);
+            for &(i, j) in pairs::<PARTS>() {
+                if loaded.0 != i {
+                    load!("tmm4", left_at(left.first, i), left.row);
+                    if ROWS == 2 {
+                        load!("tmm5", left_at(left.second, i), left.row);
+                    }
                 }
-                for j in 0..PARTS - i {
+                if loaded.1 != j {
                     load!("tmm6", right_at(right.first, j), right.row);
-                    product!("tmm0", "tmm4", "tmm6");
                     if COLUMNS == 2 {
                         load!("tmm7", right_at(right.second, j), right.row);
-                        product!("tmm1", "tmm4", "tmm7");
                     }
-                    if ROWS == 2 {
-                        product!("tmm2", "tmm5", "tmm6");
-                        if COLUMNS == 2 {
-                            product!("tmm3", "tmm5", "tmm7");
-                        }
+                }
+                loaded = (i, j);
+                product!("tmm0", "tmm4", "tmm6");
+                if COLUMNS == 2 {
+                    product!("tmm1", "tmm4", "tmm7");
+                }
+                if ROWS == 2 {
+                    product!("tmm2", "tmm5", "tmm6");
+                    if COLUMNS == 2 {
+                        product!("tmm3", "tmm5", "tmm7");
                     }
                 }
             }
