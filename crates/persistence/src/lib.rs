@@ -36,6 +36,7 @@ mod fault;
 mod format;
 mod gguf;
 mod inspect;
+mod json;
 mod keras;
 mod layout;
 mod limits;

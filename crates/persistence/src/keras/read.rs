@@ -11,6 +11,7 @@ use super::places::Places;
 use super::variables::{state, variables};
 use super::{CONFIG, METADATA, OPTIMIZER_VARIABLES, WEIGHTS};
 use crate::archive::Archive;
+use crate::json;
 use crate::source::shorten;
 use crate::{Error, Format, Model, Result, Source, StoredTensor};
 
@@ -23,7 +24,7 @@ const ARCHIVE: &str = "Keras archive";
 pub(crate) fn read_archive(source: &Source) -> Result<Model> {
     let archive = Archive::read(source).map_err(|fault| fault.in_file(source.path(), ARCHIVE))?;
     let config = text(source, &archive, CONFIG, MAX_CONFIGURATION_BYTES)?;
-    let mut config: Value = json(source, "the member 'config.json'", &config)?;
+    let mut config: Value = parsed(source, "the member 'config.json'", &config)?;
     let mut model = Model::new(source.path(), Format::Keras);
     // Kept in one place only: what was compiled belongs to the model, not to the description of the network.
     let compile = config
@@ -32,7 +33,7 @@ pub(crate) fn read_archive(source: &Source) -> Result<Model> {
     model.metadata.compile = compile.filter(|value| !value.is_null());
     let spec = description(source, &config.to_string())?;
     if archive.names().any(|name| name == METADATA) {
-        let metadata: Value = json(
+        let metadata: Value = parsed(
             source,
             "the member 'metadata.json'",
             &text(source, &archive, METADATA, 1 << 20)?,
@@ -234,7 +235,7 @@ pub(crate) fn read_legacy(source: &Source) -> Result<Model> {
     let spec = description(source, &config)?;
     note_what_is_not_run(&mut model, &spec);
     if let Some(training) = text("training_config") {
-        model.metadata.compile = Some(modern(json(source, "the attribute 'training_config'", &training)?));
+        model.metadata.compile = Some(modern(parsed(source, "the attribute 'training_config'", &training)?));
     }
     let attached = super::legacy::attach(&file, "model_weights", &spec, &mut model);
     let values = super::legacy::optimizer(&file);
@@ -257,10 +258,12 @@ fn modern(mut training: Value) -> Value {
 }
 
 fn description(source: &Source, config: &str) -> Result<ModelSpec> {
+    json::check(config).map_err(|reason| Error::malformed(source, "Keras", "the description of the model", reason))?;
     ModelSpec::from_keras_json(config).map_err(|error| Error::from(error).in_file(source.path()))
 }
 
-fn json(source: &Source, place: &str, text: &str) -> Result<Value> {
+fn parsed(source: &Source, place: &str, text: &str) -> Result<Value> {
+    json::check(text).map_err(|reason| Error::malformed(source, "Keras", place, reason))?;
     serde_json::from_str(text)
         .map_err(|error| Error::malformed(source, "Keras", place, format!("it is no JSON: {error}")))
 }

@@ -25,6 +25,7 @@ use nn_theory::ModelSpec;
 use serde::{Deserialize, Serialize};
 
 use self::container::{CRC32, Container, SHA256};
+use crate::json;
 use crate::source::shorten;
 use crate::{Error, Format, Model, OptimizerState, Precision, Result, Source};
 
@@ -70,7 +71,9 @@ pub(crate) fn read(source: &Source) -> Result<Model> {
     }
     let _: Precision = parse(source, "precision", file.text("precision")?)?;
     model.metadata = parse(source, "metadata", file.text("metadata")?)?;
-    let spec = ModelSpec::from_keras_json(file.text("model")?).map_err(|error| Error::from(error).in_file(path))?;
+    let description = file.text("model")?;
+    json::check(description).map_err(|reason| metadata_error(source, "model", reason))?;
+    let spec = ModelSpec::from_keras_json(description).map_err(|error| Error::from(error).in_file(path))?;
     model.spec = Some(spec);
     if let Some(text) = file.texts.get("trainable") {
         model.trainable = parse(source, "trainable", text)?;
@@ -168,9 +171,14 @@ fn json_text(value: &impl Serialize) -> String {
 }
 
 fn parse<'a, T: Deserialize<'a>>(source: &Source, key: &'static str, text: &'a str) -> Result<T> {
-    serde_json::from_str(text).map_err(|error| Error::Metadata {
+    json::check(text).map_err(|reason| metadata_error(source, key, reason))?;
+    serde_json::from_str(text).map_err(|error| metadata_error(source, key, error.to_string()))
+}
+
+fn metadata_error(source: &Source, key: &'static str, reason: String) -> Error {
+    Error::Metadata {
         path: source.path().to_path_buf(),
         key,
-        reason: error.to_string(),
-    })
+        reason,
+    }
 }

@@ -7,6 +7,7 @@ use super::checkpoint::Checkpoint;
 use super::mapping;
 use super::rules::Mapping;
 use crate::fault::{Fault, Result, quoted};
+use crate::json;
 use crate::stored::StoredTensor;
 use crate::{Format, Model, Source};
 
@@ -21,9 +22,10 @@ pub(crate) fn read(source: &Source) -> crate::Result<Model> {
     model.texts.extend(checkpoint.values);
     match checkpoint.model {
         None => model.weights = checkpoint.tensors,
-        Some(json) => {
-            let spec = ModelSpec::from_keras_json(&json)
-                .map_err(|error| named(Fault::new("member 'model.json'", error.to_string())))?;
+        Some(text) => {
+            let spec = json::check(&text)
+                .and_then(|()| ModelSpec::from_keras_json(&text).map_err(|error| error.to_string()))
+                .map_err(|reason| named(Fault::new("member 'model.json'", reason)))?;
             model.weights = weights(&spec, &checkpoint.tensors).map_err(named)?;
             model.spec = Some(spec);
         }

@@ -246,5 +246,15 @@ pub(crate) fn claims() -> Vec<(&'static str, Vec<u8>)> {
                 r#"{{"class_name": "Sequential", "config": {{"layers": [{layers}]}}}}"#
             ))
         }),
+        ("layers_without_end.keras", {
+            let layers = vec![r#"{"class_name":"ReLU"}"#; 40_000].join(",");
+            keras(&format!(
+                r#"{{"class_name": "Sequential", "config": {{"layers": [{layers}]}}}}"#
+            ))
+        }),
+        (
+            "values_without_end.keras",
+            keras(&format!("[{}0]", "0,".repeat(1 << 21))),
+        ),
     ]
 }

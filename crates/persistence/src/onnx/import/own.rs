@@ -8,6 +8,7 @@ use nn_theory::ModelSpec;
 use super::convolutions::arranged;
 use super::proto::ModelProto;
 use crate::fault::Result;
+use crate::json;
 use crate::layout::inverse;
 use crate::onnx::description::{Arrangement, Arrangements, MODEL, SHA256, WEIGHTS, checksum};
 use crate::stored::StoredTensor;
@@ -28,6 +29,9 @@ impl Own {
         let (Some(model), Some(weights), Some(sum)) = (text(MODEL), text(WEIGHTS), text(SHA256)) else {
             return Ok(Own::None);
         };
+        if [model, weights].into_iter().any(|text| json::check(text).is_err()) {
+            return Ok(Own::Stale);
+        }
         let Ok(arrangements) = serde_json::from_str::<Arrangements>(weights) else {
             return Ok(Own::Stale);
         };
