@@ -355,9 +355,37 @@ pub(crate) struct HowArgs {
     /// Write event files for TensorBoard into this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) tensorboard: Option<PathBuf>,
+    /// How exact products of f32 are, where the processor has tiles of bfloat16: a choice between speed and error [default: highest]
+    #[arg(long, value_enum, value_name = "PRECISION")]
+    pub(crate) matmul_precision: Option<MatmulPrecisionArg>,
     /// Batches that a thread makes ahead [default: 2 with augmentation, else 0]
     #[arg(long, value_name = "N")]
     pub(crate) prefetch: Option<usize>,
+}
+
+/// `kernels::MatmulPrecision` on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum MatmulPrecisionArg {
+    /// That of f32, by the fastest way
+    Highest,
+    /// That of f32, with multiply-adds of f32 only
+    Fma,
+    /// Twice the digits of bfloat16: an error of 2^-16
+    High,
+    /// Factors rounded to bfloat16: an error of 2^-8
+    Medium,
+}
+
+impl std::fmt::Display for MatmulPrecisionArg {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            MatmulPrecisionArg::Highest => "highest",
+            MatmulPrecisionArg::Fma => "fma",
+            MatmulPrecisionArg::High => "high",
+            MatmulPrecisionArg::Medium => "medium",
+        })
+    }
 }
 
 /// How validation samples are chosen.

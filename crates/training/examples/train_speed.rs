@@ -9,6 +9,9 @@
 //! of the process so far (on Linux). Epoch 0 holds the warm-up. `peers/train.py` trains the same nets in other libraries
 //! and prints the same lines.
 //!
+//! `--precision high` computes products with twice the digits of bfloat16 ([`MatmulPrecision::High`]), `bf16` is Keras' policy
+//! `mixed_bfloat16`.
+//!
 //! All weights are drawn Glorot-uniform, biases are zero; cross-entropy on logits, the mean over the batch:
 //!
 //! | model | layers | optimizer |
@@ -28,6 +31,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device};
 use datasets::{Images, Split};
+use kernels::MatmulPrecision;
 use models::{Network, zoo};
 use nn_theory::{Activation, Conv2D, DTypePolicy, Dense, Flatten, MaxPooling2D, ModelSpec, Padding};
 use optimizers::{AdamW, Optimizer, OptimizerBuilder, Sgd};
@@ -35,7 +39,7 @@ use serde_json::json;
 use training::{Callback, Control, EpochEnd, Loss, Samples, Trainer, evaluate};
 
 const USAGE: &str = "usage: train_speed --model mlp|cnn|lenet|catsdogs --data DIR|synthetic [--n IMAGES] [--batch IMAGES] \
-                     [--epochs N] [--threads N] [--precision f32|bf16] [--seed N]";
+                     [--epochs N] [--threads N] [--precision f32|high|bf16] [--seed N]";
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -78,7 +82,11 @@ fn train() -> Outcome<()> {
         .batch_size(options.batch)
         .seed(options.seed)
         .callback(&mut clock);
-    kernels::threads::awake(|| trainer.fit(&mut network, &mut optimizer, &train))?;
+    let precision = match options.precision.as_str() {
+        "high" => MatmulPrecision::High,
+        _ => MatmulPrecision::Highest,
+    };
+    precision.scope(|| kernels::threads::awake(|| trainer.fit(&mut network, &mut optimizer, &train)))?;
     Ok(())
 }
 
@@ -179,8 +187,8 @@ impl Options {
         if options.data.is_empty() || options.epochs == 0 || options.threads == 0 {
             return Err(format!("--data is missing, or --epochs or --threads is 0\n{USAGE}").into());
         }
-        if !["f32", "bf16"].contains(&options.precision.as_str()) {
-            return Err(format!("--precision: expected f32 or bf16, found '{}'", options.precision).into());
+        if !["f32", "high", "bf16"].contains(&options.precision.as_str()) {
+            return Err(format!("--precision: expected f32, high or bf16, found '{}'", options.precision).into());
         }
         if options.batch == 0 {
             options.batch = if options.model == "catsdogs" { 8 } else { 128 };

@@ -69,8 +69,8 @@ impl fmt::Display for Precision {
 
 /// What a program is started with.
 enum Kind {
-    /// The example of this workspace.
-    Ours,
+    /// The example of this workspace; `high` for `MatmulPrecision::High` where `f32` is asked for.
+    Ours { high: bool },
     /// `peers/train.py --framework` in the environment of this name.
     Python { environment: &'static str },
     /// `peers/burn --backend`.
@@ -91,14 +91,23 @@ const ALL: &[Model] = &[Model::Mlp, Model::Cnn, Model::Lenet, Model::Catsdogs];
 /// The name of this workspace in tables.
 pub(crate) const OURS: &str = "candle-lab";
 
+/// Its name there where products of `f32` have twice the digits of bfloat16 only (`MatmulPrecision::High`).
+pub(crate) const OURS_HIGH: &str = "candle-lab high";
+
 /// Everything that can be compared. Burn's backend `ndarray` takes part only where it is not more than ten times slower than
 /// `flex`.
-pub(crate) const PROGRAMS: [Program; 6] = [
+pub(crate) const PROGRAMS: [Program; 7] = [
     Program {
         name: OURS,
-        kind: Kind::Ours,
+        kind: Kind::Ours { high: false },
         models: ALL,
         halves: true,
+    },
+    Program {
+        name: OURS_HIGH,
+        kind: Kind::Ours { high: true },
+        models: ALL,
+        halves: false,
     },
     Program {
         name: "torch",
@@ -182,7 +191,7 @@ impl Program {
 
     pub(crate) fn find(&self, setting: &Setting) -> Result<Found> {
         let (path, setup) = match &self.kind {
-            Kind::Ours => (setting.ours.clone(), ""),
+            Kind::Ours { .. } => (setting.ours.clone(), ""),
             Kind::Python { environment } => (python(&setting.venvs.join(environment)), *environment),
             Kind::Burn { .. } => {
                 let release = cargo::target_folder()?.join("peers").join("burn").join("release");
@@ -209,7 +218,8 @@ impl Program {
         let (images, epochs) = model.size();
         let mut command = Command::new(path);
         match &self.kind {
-            Kind::Ours => command.args(["--precision", &precision.to_string()]),
+            Kind::Ours { high: true } => command.args(["--precision", "high"]),
+            Kind::Ours { high: false } => command.args(["--precision", &precision.to_string()]),
             Kind::Python { .. } => {
                 command.arg(cargo::root().join("peers").join("train.py"));
                 command.args(["--framework", self.name, "--precision", &precision.to_string()])

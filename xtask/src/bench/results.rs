@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::machine;
-use super::programs::{Model, OURS, PROGRAMS, Precision, Run};
+use super::programs::{Model, OURS, OURS_HIGH, PROGRAMS, Precision, Run};
 
 /// All runs of one net with one kind of numbers.
 pub(crate) struct Contest {
@@ -51,11 +51,11 @@ impl Contest {
             .collect()
     }
 
-    /// How many times faster this workspace was than `program`: the median over the rounds that both finished.
-    fn ratio(&self, program: &str) -> Option<f64> {
+    /// How many times faster `ours` was than `program`: the median over the rounds that both finished.
+    fn ratio(&self, ours: &str, program: &str) -> Option<f64> {
         let theirs = self.runs(program);
         let ratios: Vec<f64> = self
-            .runs(OURS)
+            .runs(ours)
             .iter()
             .filter_map(|(round, our)| {
                 let (_, their) = theirs.iter().find(|(other, _)| other == round)?;
@@ -70,7 +70,11 @@ impl Contest {
 
     /// The fastest of the other libraries.
     fn fastest_peer(&self) -> Option<&'static str> {
-        let peers = self.runs.keys().copied().filter(|name| *name != OURS);
+        let peers = self
+            .runs
+            .keys()
+            .copied()
+            .filter(|name| ![OURS, OURS_HIGH].contains(name));
         peers.max_by(|a, b| median(&self.speeds(a)).total_cmp(&median(&self.speeds(b))))
     }
 
@@ -133,7 +137,8 @@ impl Report {
              process of its own, in turns, {} rounds. Images a second while training (shuffling, batches, forward, backward, \
              optimizer), the median over the epochs without the first and over the rounds; the smallest and largest round in \
              brackets. *times* says how many times faster {OURS} was, the median of the ratios round by round. *MiB* is the \
-             largest memory of the process, with the data and the evaluation. *others* is the largest share of the processors \
+             largest memory of the process, with the data and the evaluation. *f32 high* is this workspace with \
+             `MatmulPrecision::High`, whose products have an error of 2^-16 instead of 2^-23, next to the others' `f32`. *others* is the largest share of the processors \
              that other programs took during a run: above a few per cent, times are not to be trusted.\n",
             machine["processor"].as_str().unwrap_or_default(),
             machine["processors"],
@@ -143,24 +148,9 @@ impl Report {
         page.push_str("## Ratios\n\n| net | numbers | images/s | fastest other library | images/s | times |\n");
         page.push_str("|---|---|--:|---|--:|--:|\n");
         for contest in &self.contests {
-            let ours = contest.speeds(OURS);
-            let fastest = contest.fastest_peer();
-            let _ = writeln!(
-                page,
-                "| {} | {} | {} | {} | {} | {} |",
-                contest.model.name(),
-                contest.precision,
-                if ours.is_empty() {
-                    "-".to_string()
-                } else {
-                    number(median(&ours))
-                },
-                fastest.unwrap_or("-"),
-                fastest.map_or("-".to_string(), |name| number(median(&contest.speeds(name)))),
-                fastest
-                    .and_then(|name| contest.ratio(name))
-                    .map_or("-".to_string(), |ratio| format!("**{ratio:.2}**")),
-            );
+            for ours in [OURS, OURS_HIGH] {
+                page.push_str(&ratio_row(contest, ours));
+            }
         }
         for contest in &self.contests {
             let _ = writeln!(page, "\n## {} in {}\n", contest.model.name(), contest.precision);
@@ -200,6 +190,26 @@ impl Report {
     }
 }
 
+/// The row of one of this workspace's programs beside the fastest other library; none where it did not run.
+fn ratio_row(contest: &Contest, ours: &str) -> String {
+    let speeds = contest.speeds(ours);
+    if speeds.is_empty() {
+        return String::new();
+    }
+    let fastest = contest.fastest_peer();
+    let ratio = fastest.and_then(|name| contest.ratio(ours, name));
+    format!(
+        "| {} | {}{} | {} | {} | {} | {} |\n",
+        contest.model.name(),
+        contest.precision,
+        if ours == OURS_HIGH { " high" } else { "" },
+        number(median(&speeds)),
+        fastest.unwrap_or("-"),
+        fastest.map_or("-".to_string(), |name| number(median(&contest.speeds(name)))),
+        ratio.map_or("-".to_string(), |ratio| format!("**{ratio:.2}**")),
+    )
+}
+
 fn row(contest: &Contest, name: &str) -> String {
     let speeds = contest.speeds(name);
     let runs = contest.runs(name);
@@ -207,7 +217,7 @@ fn row(contest: &Contest, name: &str) -> String {
     let most = speeds.iter().copied().fold(0.0, f64::max);
     let largest = |value: &dyn Fn(&Run) -> Option<f64>| runs.iter().filter_map(|(_, run)| value(run)).reduce(f64::max);
     let accuracies: Vec<f64> = runs.iter().filter_map(|(_, run)| run.last("test_acc")).collect();
-    let times = match contest.ratio(name) {
+    let times = match contest.ratio(OURS, name) {
         Some(ratio) if name != OURS => format!("{ratio:.2}"),
         _ => "-".to_string(),
     };
@@ -266,6 +276,7 @@ mod tests {
         // The first epoch is warm-up and does not count.
         contest.add(OURS, 1, run(&[1.0, 3000.0, 3000.0]));
         contest.add(OURS, 2, run(&[1.0, 1000.0, 1200.0]));
+        contest.add(OURS_HIGH, 2, run(&[1.0, 2000.0, 2000.0]));
         contest.add("torch", 1, run(&[1.0, 2000.0, 2000.0]));
         contest.add("torch", 2, run(&[1.0, 500.0, 500.0]));
         contest.add("keras-tf", 2, run(&[9e9, 700.0, 900.0]));
@@ -285,11 +296,11 @@ mod tests {
         let contest = contest();
         assert_eq!(contest.speeds(OURS), [3000.0, 1100.0]);
         // 3000 / 2000 and 1100 / 500
-        assert_eq!(contest.ratio("torch"), Some(1.85));
+        assert_eq!(contest.ratio(OURS, "torch"), Some(1.85));
         assert_eq!(contest.fastest_peer(), Some("torch"));
         // Only the second round has both: 1100 / 800.
-        assert_eq!(contest.ratio("keras-tf"), Some(1.375));
-        assert_eq!(contest.ratio("keras-jax"), None);
+        assert_eq!(contest.ratio(OURS, "keras-tf"), Some(1.375));
+        assert_eq!(contest.ratio(OURS, "keras-jax"), None);
     }
 
     #[test]
@@ -303,13 +314,14 @@ mod tests {
         let page = report.markdown();
         for part in [
             "| mlp | f32 | 2,050 | torch | 1,250 | **1.85** |",
+            "| mlp | f32 high | 2,000 | torch | 1,250 | **4.00** |",
             "| torch | 1,250 (500 to 2,000) | 1.85 | 100 | 0.500 | 2 % |",
             "burn-flex failed: no such thing",
             "* keras-jax: not installed",
         ] {
             assert!(page.contains(part), "{part} is not in\n{page}");
         }
-        assert_eq!(report.contests[0].json()["runs"].as_array().unwrap().len(), 5);
+        assert_eq!(report.contests[0].json()["runs"].as_array().unwrap().len(), 6);
     }
 
     #[test]

@@ -327,7 +327,8 @@ fn train(
     }
     // After the checkpoint, so that the line of an epoch appears when its file is safe.
     let trainer = trainer.callback(&mut watch);
-    let history = kernels::threads::awake(|| trainer.fit(network, optimizer, &samples));
+    let precision = options.matmul_precision();
+    let history = precision.scope(|| kernels::threads::awake(|| trainer.fit(network, optimizer, &samples)));
     watch.clear();
     let history = history?;
     if history.stopped == StopReason::Callback {

@@ -109,6 +109,29 @@ fn the_number_of_threads_changes_nothing() {
 }
 
 #[test]
+fn coarser_products_train_another_network_and_are_remembered() {
+    let lab = Lab::new();
+    let train = |precision: &[&str], epochs: &str, file: &str| {
+        lab.json(
+            &[
+                &OPTIONS[..],
+                precision,
+                &["--epochs", epochs, "--output", file, "--json"],
+            ]
+            .concat(),
+        )
+    };
+    let medium = ["--matmul-precision", "medium"];
+    let exact = train(&[], "2", "exact.safetensors");
+    let coarse = train(&medium, "2", "coarse.safetensors");
+    assert_ne!(without_times(exact), without_times(coarse.clone()));
+    train(&medium, "1", "half.safetensors");
+    let resumed = lab.json(&["train", "--resume", "half.safetensors", "--epochs", "2", "--json"]);
+    assert_eq!(without_times(resumed), without_times(coarse));
+    assert_eq!(weights(&lab, "half.safetensors"), weights(&lab, "coarse.safetensors"));
+}
+
+#[test]
 fn a_softmax_before_the_loss_is_pointed_out() {
     let lab = Lab::new();
     let model = lab.succeeds(&["summary", "digits_cnn", "--style", "json"]);
@@ -144,6 +167,7 @@ fn an_option_that_contradicts_the_resumed_file_is_refused() {
         ("--clipnorm", "1", "none"),
         ("--ema", "0.9", "none"),
         ("--metrics", "f1_score", "none"),
+        ("--matmul-precision", "medium", "highest"),
     ] {
         lab.fails(
             &["train", "--resume", "net.safetensors", "--epochs", "4", option, value],

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use datasets::Dataset;
+use kernels::MatmulPrecision;
 use optimizers::OptimizerBuilder;
 use optimizers::schedules::{CosineDecay, PolynomialDecay, Schedule};
 use persistence::{Checkpointer, Metadata};
@@ -14,7 +15,7 @@ use training::metrics::{self, Metric};
 use training::{Checkpoint, EarlyStopping, Loss, LossFunction, ValidationSplit};
 
 use super::resume::Typed;
-use crate::cli::{HowArgs, Split};
+use crate::cli::{HowArgs, MatmulPrecisionArg, Split};
 
 /// How many of the last checkpoints a folder keeps where nothing is said.
 const DEFAULT_KEEP: usize = 3;
@@ -41,6 +42,7 @@ pub(super) struct Options {
     pub(super) save_every: Option<usize>,
     csv: Option<PathBuf>,
     tensorboard: Option<PathBuf>,
+    matmul_precision: Option<MatmulPrecisionArg>,
     #[serde(skip)]
     pub(super) prefetch: Option<usize>,
 }
@@ -75,6 +77,7 @@ impl Options {
             save_every: args.save_every,
             csv: args.csv.clone(),
             tensorboard: args.tensorboard.clone(),
+            matmul_precision: args.matmul_precision,
             prefetch: args.prefetch,
         };
         options.metrics()?;
@@ -106,6 +109,12 @@ impl Options {
         beside.check_option("--early-stopping", &typed.early_stopping, &options.early_stopping)?;
         beside.check_option("--reduce-lr", &typed.reduce_lr, &options.reduce_lr)?;
         beside.check_option("--monitor", &typed.monitor, &options.monitor)?;
+        let highest = MatmulPrecisionArg::Highest;
+        beside.check(
+            "--matmul-precision",
+            typed.matmul_precision,
+            options.matmul_precision.unwrap_or(highest),
+        )?;
         options.best = typed.best.or(options.best);
         options.csv = typed.csv.or(options.csv);
         options.tensorboard = typed.tensorboard.or(options.tensorboard);
@@ -133,6 +142,15 @@ impl Options {
             Split::Random => ValidationSplit::random(fraction),
             Split::Last => ValidationSplit::last(fraction),
             Split::EveryEpoch => ValidationSplit::every_epoch(fraction),
+        }
+    }
+
+    pub(super) fn matmul_precision(&self) -> MatmulPrecision {
+        match self.matmul_precision {
+            None | Some(MatmulPrecisionArg::Highest) => MatmulPrecision::Highest,
+            Some(MatmulPrecisionArg::Fma) => MatmulPrecision::Fma,
+            Some(MatmulPrecisionArg::High) => MatmulPrecision::High,
+            Some(MatmulPrecisionArg::Medium) => MatmulPrecision::Medium,
         }
     }
 
