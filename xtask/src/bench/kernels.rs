@@ -6,6 +6,7 @@
 //! of its multiply-adds and that of its bytes; its share of the peak is that time divided by its own.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -40,14 +41,31 @@ pub(crate) fn run(filter: Option<&str>) -> Result<ExitCode> {
         return Ok(code);
     }
     let all = since(&cargo::target_folder()?.join("criterion"), start)?;
-    println!("\n{}", table(&all)?);
-    if let Some(share) = watch.others() {
-        println!(
-            "\nOther programs took {:.0} % of the processors meanwhile.",
-            100.0 * share
-        );
+    let text = page(&table(&all)?, watch.others());
+    println!("\n{text}");
+    if filter.is_none() {
+        let path = cargo::root().join("docs").join("benchmarks").join("kernels.md");
+        fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+        println!("written: {}", path.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The table with what it says and on which machine.
+fn page(table: &str, others: Option<f64>) -> String {
+    let machine = machine::describe();
+    let others = others.map_or(String::new(), |share| {
+        format!(
+            " Other programs took {:.0} % of the processors meanwhile.",
+            100.0 * share
+        )
+    });
+    format!(
+        "# Kernels next to the machine's peaks\n\nWritten by `cargo xtask bench kernels` on {}. `f32`, 128 images. A product is compared \
+         with the largest rate of multiply-adds of vectors, and may pass it where it is computed on AMX tiles; what reads and writes memory is compared with \
+         the copy that moves the most similar number of bytes.{others}\n\n{table}",
+        machine["processor"].as_str().unwrap_or_default(),
+    )
 }
 
 /// The table of everything measured, and of the peaks above it.

@@ -47,9 +47,9 @@ pub(crate) struct BenchArgs {
 
 #[derive(Subcommand)]
 enum What {
-    /// Measure every operation and print it as a share of the processor's and the memory's peak
+    /// Measure every operation as a share of the processor's and the memory's peak, and write docs/benchmarks/kernels.md
     Kernels {
-        /// Only benches whose name contains this
+        /// Only benches whose name contains this; the page is not written then
         filter: Option<String>,
     },
     /// Train the same nets here and in other libraries, in turns, and write docs/benchmarks/training.md
