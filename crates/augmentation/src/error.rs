@@ -133,6 +133,26 @@ pub enum Error {
         /// The severity asked for.
         found: u8,
     },
+    /// A step that needs labels, where there are none.
+    #[error(
+        "step {step}, {name}, blends an image and its label with those of another sample; use it where a network is trained, or \
+         leave it out"
+    )]
+    Mixing {
+        /// Number of the step (from 0).
+        step: usize,
+        /// Its name in the text form.
+        name: &'static str,
+    },
+    /// A step that blends samples before one that does not, or as an alternative to one.
+    #[error(
+        "step {step} blends samples: mixup and cutmix come after all other steps, and only one_of and some_of of both may hold \
+         them; move them to the end of the pipeline"
+    )]
+    MixingOrder {
+        /// Number of the step (from 0).
+        step: usize,
+    },
     /// As many sample numbers as images are needed.
     #[error("{samples} sample numbers for {images} images; give each image its index in the data set")]
     Samples {

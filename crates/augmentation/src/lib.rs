@@ -49,7 +49,7 @@ pub use geometry::{FillMode, Interpolation, ResizeInterpolation};
 pub use image::{Image, ImageShape, MAX_VALUES};
 pub use noise::Noise;
 pub use picture::picture;
-pub use pipeline::{Applied, AppliedStep, Pipeline};
+pub use pipeline::{Applied, AppliedStep, Blend, Mix, Pipeline};
 pub use pixels::{Pixel, PixelsMut};
 pub use range::{Factor, ValueRange};
 pub use transform::{CATALOGUE, Entry, Parameters, Transform, Transformation, find};

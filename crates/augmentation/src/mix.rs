@@ -1,7 +1,8 @@
 //! MixUp and CutMix: images and labels of a batch blended with those of another order of the batch.
 //!
-//! Both work on whole batches and change labels, so they are not steps of a [`Pipeline`](crate::Pipeline) but follow it.
-//! An image's company decides what it becomes: results depend on the batch, by nature.
+//! [`MixUp::apply`] and [`CutMix::apply`] work on whole batches, as Keras' layers: an image's company decides what it becomes. At
+//! the end of a [`Pipeline`](crate::Pipeline) (`mixup(0.2)`, `cutmix()`) the partner is drawn from the whole data set instead, and
+//! results do not depend on the batch.
 
 use kernels::random::Draws;
 use rayon::prelude::*;
@@ -180,21 +181,12 @@ impl CutMix {
             });
         }
         let originals = images.to_vec();
-        let row = shape.width * shape.channels;
-        let paste = |((image, &partner), &[x0, x1, y0, y1]): ((&mut [P], &usize), &[f64; 4])| {
-            let (rows, columns) = (span(y0, y1, shape.height), span(x0, x1, shape.width));
-            let (first, length) = (columns.start * shape.channels, columns.len() * shape.channels);
-            for y in rows {
-                let at = y * row + first;
-                image[at..at + length].copy_from_slice(&originals[partner * size + at..][..length]);
-            }
-        };
         images
             .par_chunks_exact_mut(size)
             .with_min_len(at_once(size))
             .zip(order)
             .zip(&parameters.boxes)
-            .for_each(paste);
+            .for_each(|((image, &partner), &region)| paste(image, &originals[partner * size..][..size], region, shape));
         blend(labels, classes, order, &parameters.mix_weight);
         Ok(())
     }
@@ -207,6 +199,24 @@ fn span(low: f64, high: f64, n: usize) -> std::ops::Range<usize> {
     start..end.max(start)
 }
 
+/// Copies a rectangle `[x0, x1, y0, y1]` of the partner into an image.
+pub(crate) fn paste<P: Pixel>(image: &mut [P], partner: &[P], [x0, x1, y0, y1]: [f64; 4], shape: ImageShape) {
+    let row = shape.width * shape.channels;
+    let (rows, columns) = (span(y0, y1, shape.height), span(x0, x1, shape.width));
+    let (first, length) = (columns.start * shape.channels, columns.len() * shape.channels);
+    for y in rows {
+        let at = y * row + first;
+        image[at..at + length].copy_from_slice(&partner[at..at + length]);
+    }
+}
+
+/// The weighted mean of an image, which keeps its weight, and its partner.
+pub(crate) fn blend_with<P: Pixel>(values: &mut [P], partner: &[P], weight: f32) {
+    for (value, other) in values.iter_mut().zip(partner) {
+        *value = P::from_f32(weight * value.to_f32() + (1.0 - weight) * other.to_f32());
+    }
+}
+
 /// Items that are worth a thread: about 64 KiB of floats.
 fn at_once(size: usize) -> usize {
     (1usize << 14).div_ceil(size.max(1))
@@ -216,9 +226,7 @@ fn at_once(size: usize) -> usize {
 fn blend<P: Pixel>(values: &mut [P], size: usize, order: &[usize], weights: &[f32]) {
     let originals = values.to_vec();
     let mix = |((item, &partner), &weight): ((&mut [P], &usize), &f32)| {
-        for (value, other) in item.iter_mut().zip(&originals[partner * size..]) {
-            *value = P::from_f32(weight * value.to_f32() + (1.0 - weight) * other.to_f32());
-        }
+        blend_with(item, &originals[partner * size..][..size], weight);
     };
     values
         .par_chunks_exact_mut(size)

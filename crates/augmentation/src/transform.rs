@@ -304,6 +304,12 @@ impl Transform {
         Ok(transform)
     }
 
+    /// The value range that it knows, where it knows one.
+    pub fn value_range(&self) -> Option<ValueRange> {
+        let config = self.config();
+        serde_json::from_value(config.get("value_range")?.clone()).ok()
+    }
+
     /// The same transformation for pixels of another value range; those without a value range stay as they are.
     #[must_use]
     pub fn with_value_range(self, range: ValueRange) -> Self {

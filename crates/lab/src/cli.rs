@@ -273,7 +273,7 @@ pub(crate) struct TrainArgs {
     /// Share of the training samples that is held out for validation; 0 holds none out [default: 0.1]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) validation_split: Option<f64>,
-    /// Augmentation pipeline, such as 'flip(horizontal) | rotate(0.1)'
+    /// Augmentation pipeline, such as 'flip(horizontal) | rotate(0.1)'; mixup(0.2) or cutmix() at its end blend images and labels
     #[arg(long, value_name = "PIPELINE")]
     pub(crate) augment: Option<String>,
     #[command(flatten)]

@@ -6,6 +6,7 @@ use augmentation::Pipeline;
 use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Tensor};
 use models::Network;
 
+use crate::mixing::{Mixed, Mixer};
 use crate::{Result, Samples};
 
 /// Where batches come from.
@@ -16,6 +17,10 @@ pub(crate) struct Source<'a> {
     pub(crate) batch_size: usize,
     /// Batches that may wait ready; 0: each is made when it is its turn.
     pub(crate) prefetch: usize,
+    /// Outputs of the network, for labels that are blended.
+    pub(crate) outputs: usize,
+    /// One weight a sample.
+    pub(crate) weights: Option<Vec<f32>>,
 }
 
 /// The samples of one step.
@@ -23,7 +28,12 @@ pub(crate) struct Batch<'a> {
     pub(crate) indices: &'a [usize],
     /// The inputs, where they are ready.
     pub(crate) rows: Option<Vec<f32>>,
+    /// The targets, where the samples are blends.
+    pub(crate) mixed: Option<Mixed>,
 }
+
+/// Inputs, and targets where the samples are blends.
+type Made = (Vec<f32>, Option<Mixed>);
 
 /// Whether more batches are wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,16 +54,26 @@ impl Source<'_> {
         first: usize,
         mut consume: impl FnMut(Batch<'_>) -> Result<Flow>,
     ) -> Result<()> {
+        // In an order that does not depend on the shuffling.
+        let mut pool = Vec::new();
+        if self.augment.is_some_and(Pipeline::mixes) {
+            pool.extend_from_slice(order);
+            pool.sort_unstable();
+        }
+        let pool = &pool;
         let mut batches = order.chunks(self.batch_size).skip(first);
         // A second thread would have nowhere to compute (and where the only thread of the pool is this one, it would wait
         // for it forever).
         if self.prefetch == 0 || rayon::current_num_threads() == 1 {
             for indices in batches {
-                let rows = match self.augment {
-                    Some(_) => Some(self.rows(epoch, indices)?),
-                    None => None,
+                let (rows, mixed) = match self.augment {
+                    Some(_) => {
+                        let (rows, mixed) = self.made(epoch, indices, pool)?;
+                        (Some(rows), mixed)
+                    }
+                    None => (None, None),
                 };
-                if consume(Batch { indices, rows })? == Flow::End {
+                if consume(Batch { indices, rows, mixed })? == Flow::End {
                     break;
                 }
             }
@@ -64,11 +84,12 @@ impl Source<'_> {
             let (sender, receiver) = sync_channel(self.prefetch - 1);
             scope.spawn(move || {
                 // The thread ends when nobody listens any more.
-                batches.try_for_each(|indices| sender.send((indices, self.rows(epoch, indices))))
+                batches.try_for_each(|indices| sender.send((indices, self.made(epoch, indices, pool))))
             });
-            for (indices, rows) in receiver {
-                let rows = Some(rows?);
-                if consume(Batch { indices, rows })? == Flow::End {
+            for (indices, made) in receiver {
+                let (rows, mixed) = made?;
+                let rows = Some(rows);
+                if consume(Batch { indices, rows, mixed })? == Flow::End {
                     break;
                 }
             }
@@ -76,13 +97,22 @@ impl Source<'_> {
         })
     }
 
-    fn rows(&self, epoch: usize, indices: &[usize]) -> Result<Vec<f32>> {
-        let mut rows = self.samples.rows(indices);
-        if let (Some(pipeline), &[height, width, channels]) = (self.augment, self.samples.shape()) {
-            let shape = (height, width, channels);
-            pipeline.apply_batch(&mut rows, shape, &self.samples.ids(indices), self.seed, epoch as u64)?;
+    fn made(&self, epoch: usize, indices: &[usize], pool: &[usize]) -> Result<Made> {
+        let (samples, epoch) = (self.samples, epoch as u64);
+        match self.augment {
+            None => Ok((samples.rows(indices), None)),
+            Some(pipeline) if pipeline.mixes() => {
+                let mixer = Mixer {
+                    samples,
+                    pipeline,
+                    outputs: self.outputs,
+                    weights: self.weights.as_deref(),
+                };
+                let (rows, mixed) = mixer.mixed(self.seed, epoch, indices, pool)?;
+                Ok((rows, Some(mixed)))
+            }
+            Some(pipeline) => Ok((samples.through(pipeline, indices, self.seed, epoch)?, None)),
         }
-        Ok(rows)
     }
 }
 

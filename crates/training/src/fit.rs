@@ -65,6 +65,8 @@ impl<'f, 'a> Fit<'f, 'a> {
             augment: self.options.augment,
             seed: self.options.seed,
             batch_size: self.options.batch_size,
+            outputs: self.network.output_shape().last().copied().unwrap_or(1),
+            weights: self.weights.clone(),
             prefetch: self
                 .options
                 .prefetch

@@ -49,6 +49,7 @@ mod history;
 mod inference;
 mod loss;
 pub mod metrics;
+mod mixing;
 mod nearest;
 mod objective;
 mod per_class;

@@ -3,7 +3,8 @@
 use candle_core::Tensor;
 use models::{Mode, Network, Recorded};
 
-use crate::{Loss, Result, Samples};
+use crate::mixing::Mixed;
+use crate::{Loss, Result, Samples, Targets};
 
 /// The samples of a step as tensors.
 pub(crate) struct Example {
@@ -34,6 +35,39 @@ impl Example {
             inputs,
             targets: samples.target_tensor(indices, network)?,
             weights,
+        })
+    }
+}
+
+impl Mixed {
+    /// Blended samples with their targets and weights.
+    pub(crate) fn example(&self, inputs: Tensor, samples: &Samples, network: &Network) -> Result<Example> {
+        let (device, dtype) = (network.device(), network.dtype());
+        let tensor = |rows: &[f32], shape: &[usize]| Tensor::from_slice(rows, shape, device)?.to_dtype(dtype);
+        let count = inputs.dims()[0];
+        let of_sample = match samples.targets() {
+            Targets::Labels(_) => network.output_shape(),
+            Targets::Dense { shape, .. } => shape.clone(),
+        };
+        let weights = self.weights.as_ref();
+        Ok(Example {
+            inputs,
+            targets: tensor(&self.targets, &[&[count], of_sample.as_slice()].concat())?,
+            weights: weights.map(|weights| tensor(weights, &[count])).transpose()?,
+        })
+    }
+
+    /// What metrics compare the outputs with: the class that weighs most in each blend, in the form that labels have, or the
+    /// targets themselves.
+    pub(crate) fn measured(&self, targets: &Tensor, network: &Network) -> Result<Tensor> {
+        if self.labels.is_empty() {
+            return Ok(targets.clone());
+        }
+        let count = self.labels.len();
+        let labels = Tensor::from_slice(&self.labels, count, network.device())?;
+        Ok(match network.output_shape().as_slice() {
+            [1] => labels.to_dtype(network.dtype())?.reshape((count, 1))?,
+            _ => labels,
         })
     }
 }

@@ -57,6 +57,8 @@ pub struct Samples {
     weights: Option<Vec<f32>>,
     /// Index of each sample in the data set it came from: the key of its random draws.
     ids: Vec<u64>,
+    /// Whether every input is a level of a byte, `k / 255`, so that pipelines can work on bytes.
+    levels: bool,
 }
 
 /// Copies from here on are worth a second thread: 256 KiB.
@@ -151,6 +153,7 @@ impl Samples {
             targets,
             weights: None,
             ids: (0..count as u64).collect(),
+            levels: false,
         })
     }
 
@@ -199,7 +202,8 @@ impl Samples {
                 found: display(&found),
             });
         };
-        let samples = Samples::new(images.to_f32(), shape, split.labels.clone())?;
+        let mut samples = Samples::new(images.to_f32(), shape, split.labels.clone())?;
+        samples.levels = images.max_value == u8::MAX;
         samples.check_labels(network)?;
         Ok(samples)
     }
@@ -253,6 +257,7 @@ impl Samples {
             targets: self.targets.select(indices),
             weights: (self.weights.as_ref()).map(|weights| indices.iter().map(|&i| weights[i]).collect()),
             ids: indices.iter().map(|&i| self.ids[i]).collect(),
+            levels: self.levels,
         }
     }
 
@@ -285,10 +290,52 @@ impl Samples {
     /// # Errors
     /// [`Error::Option`] where the samples are no images, [`Error::Augmentation`] where a step fails.
     pub fn augmented(&self, pipeline: &Pipeline, seed: u64, epoch: u64) -> Result<Samples> {
+        let all: Vec<usize> = (0..self.len()).collect();
+        Ok(Samples {
+            inputs: self.through(pipeline, &all, seed, epoch)?,
+            shape: self.shape.clone(),
+            targets: self.targets.clone(),
+            weights: self.weights.clone(),
+            ids: self.ids.clone(),
+            // Where the pipeline changed floats, their levels are gone.
+            levels: self.levels && pipeline.suits_bytes(ValueRange::UNIT),
+        })
+    }
+
+    /// The inputs at `indices` after a pipeline: of images of bytes computed on bytes, where the pipeline allows it, which is a
+    /// quarter of the memory.
+    pub(crate) fn through(&self, pipeline: &Pipeline, indices: &[usize], seed: u64, epoch: u64) -> Result<Vec<f32>> {
         let shape = self.image_shape("the shape of samples for a pipeline")?;
-        let mut changed = self.clone();
-        pipeline.apply_batch(&mut changed.inputs, shape, &self.ids, seed, epoch)?;
-        Ok(changed)
+        let ids = self.ids(indices);
+        if !(self.levels && pipeline.suits_bytes(ValueRange::UNIT)) {
+            let mut rows = self.rows(indices);
+            pipeline.apply_batch(&mut rows, shape, &ids, seed, epoch)?;
+            return Ok(rows);
+        }
+        let size = self.size();
+        let mut bytes = vec![0u8; indices.len() * size];
+        let at_once = (PARALLEL / 4).div_ceil(size.max(1));
+        let level = |value: &f32| (value * 255.0 + 0.5) as i32 as u8;
+        bytes
+            .par_chunks_mut((size * at_once).max(1))
+            .zip(indices.par_chunks(at_once))
+            .for_each(|(bytes, indices)| {
+                for (bytes, &i) in bytes.chunks_exact_mut(size).zip(indices) {
+                    let row = &self.inputs[i * size..(i + 1) * size];
+                    bytes.iter_mut().zip(row).for_each(|(byte, value)| *byte = level(value));
+                }
+            });
+        pipeline.apply_batch_bytes(&mut bytes, ValueRange::UNIT, shape, &ids, seed, epoch)?;
+        let mut rows = vec![0.0; bytes.len()];
+        rows.par_chunks_mut(PARALLEL / 4)
+            .zip(bytes.par_chunks(PARALLEL / 4))
+            .for_each(|(rows, bytes)| {
+                // As `datasets` scales them: a byte that nothing changed stays the same to the bit.
+                rows.iter_mut()
+                    .zip(bytes)
+                    .for_each(|(value, &byte)| *value = f32::from(byte) / 255.0);
+            });
+        Ok(rows)
     }
 
     /// The samples damaged with a severity of 1 to 5, for robustness studies; their values must be in `[0, 1]`.
@@ -298,11 +345,12 @@ impl Samples {
     pub fn corrupted(&self, corruption: Corruption, severity: u8, seed: u64) -> Result<Samples> {
         let shape = self.image_shape("the shape of samples for a corruption")?;
         let mut changed = self.clone();
+        changed.levels = false;
         corruption.apply_batch(&mut changed.inputs, shape, &self.ids, severity, ValueRange::UNIT, seed)?;
         Ok(changed)
     }
 
-    fn image_shape(&self, option: &'static str) -> Result<(usize, usize, usize)> {
+    pub(crate) fn image_shape(&self, option: &'static str) -> Result<(usize, usize, usize)> {
         match *self.shape {
             [height, width, channels] => Ok((height, width, channels)),
             _ => Err(Error::Option {
@@ -433,6 +481,43 @@ mod tests {
         for fraction in [0.0, 1.0, -0.5, f64::NAN] {
             assert!(ten().split(fraction, 1).is_err(), "{fraction}");
         }
+    }
+
+    #[test]
+    fn images_of_bytes_are_changed_as_bytes() {
+        let pixels: Vec<u8> = (0..2 * 64 * 3).map(|i| (i * 151 % 256) as u8).collect();
+        let images = datasets::Images::new(8, 8, 3, 255, pixels).unwrap();
+        let split = Split::new(images, vec![0, 1]).unwrap();
+        let spec = nn_theory::ModelSpec::sequential("colours")
+            .input([8, 8, 3])
+            .layer(nn_theory::Flatten::new())
+            .layer(nn_theory::Dense::new(2));
+        let network = Network::new(
+            spec.build().unwrap(),
+            1,
+            &candle_core::Device::Cpu,
+            candle_core::DType::F32,
+        )
+        .unwrap();
+        let bytes = Samples::for_network(&split, &network).unwrap();
+        let floats = Samples::new(bytes.inputs().to_vec(), vec![8, 8, 3], vec![0, 1]).unwrap();
+        let changed = |text: &str| {
+            let pipeline = Pipeline::parse_for(text, ValueRange::UNIT).unwrap();
+            let of = |samples: &Samples| samples.augmented(&pipeline, 1, 2).unwrap().inputs().to_vec();
+            (of(&bytes), of(&floats))
+        };
+        // What only moves pixels gives the same bits, what computes is rounded to levels, and what bytes cannot hold is not.
+        let (a, b) = changed("flip(horizontal) | pad_and_crop(2)");
+        assert_eq!(a, b);
+        let (a, b) = changed("rotate(0.1) | contrast(0.3)");
+        assert_ne!(a, b);
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 2.5 / 255.0));
+        assert!(
+            a.iter()
+                .all(|value| (value * 255.0 - (value * 255.0).round()).abs() < 1e-4)
+        );
+        let (a, b) = changed("normalize([0.5, 0.5, 0.5], [0.25, 0.25, 0.25])");
+        assert_eq!(a, b);
     }
 
     #[test]

@@ -171,6 +171,12 @@ impl<'a> Trainer<'a> {
     }
 
     /// What happens to each training image before the network sees it.
+    ///
+    /// Images of bytes ([`Samples::for_network`]) go through it as bytes where it allows that ([`Pipeline::suits_bytes`]), rounded to
+    /// the nearest level after each step. `mixup(...)` and `cutmix(...)` at its end blend an image and its label with those of another
+    /// training sample, which is drawn by seed, epoch and sample, so that no batch changes what a sample becomes. The loss then takes
+    /// probabilities of classes: [`Loss::SparseCategoricalCrossentropy`] becomes [`Loss::CategoricalCrossentropy`], which has the same
+    /// value for certain labels; accuracy and metrics count the class that weighs most.
     pub fn augment(mut self, pipeline: &'a Pipeline) -> Self {
         self.augment = Some(pipeline);
         self
@@ -260,6 +266,13 @@ impl<'a> Trainer<'a> {
                 network: network.name().to_string(),
                 expected: "(height, width, channels) for an augmentation pipeline".to_string(),
                 found: format!("{:?}", samples.shape()),
+            });
+        }
+        if self.augment.is_some_and(Pipeline::mixes) && self.loss.of_blends().is_none() {
+            return Err(Error::Option {
+                option: "the loss for a pipeline with mixup or cutmix",
+                expected: "one that takes probabilities of classes, or class numbers without an ignore_class",
+                found: format!("{:?}", self.loss.function),
             });
         }
         Ok(())

@@ -53,6 +53,12 @@ fn steps(f: &mut Formatter<'_>, all: &[Step]) -> fmt::Result {
                 write!(f, "some_of({count}, ")?;
                 branches(f, of)?;
             }
+            Action::Mix(mix) => {
+                let (name, _, of) = mix.known();
+                write!(f, "{name}(")?;
+                argument(f, &mix.config()[of])?;
+                f.write_char(')')?;
+            }
             Action::Group(group) => {
                 f.write_char('(')?;
                 steps(f, group)?;

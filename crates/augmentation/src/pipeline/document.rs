@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Action, MAX_DEPTH, Pipeline, Step, check_steps};
+use super::mixing::check_order;
+use super::{Action, MAX_DEPTH, Mix, Pipeline, Step, check_steps};
 use crate::error::{Error, Result};
 use crate::transform::Transform;
 
@@ -63,6 +64,7 @@ impl Pipeline {
         })?;
         let steps = read_steps(document.steps, "steps", 0)?;
         check_steps(&steps, 0)?;
+        check_order(&steps)?;
         Ok(Self {
             steps,
             merge_affine: document.merge_affine,
@@ -78,6 +80,10 @@ fn documents(steps: &[Step]) -> Vec<StepDocument> {
             Action::Transform(transform) => {
                 document.class_name = Some(transform.entry().class_name.to_owned());
                 document.config = Some(transform.config());
+            }
+            Action::Mix(mix) => {
+                document.class_name = Some(mix.known().1.to_owned());
+                document.config = Some(mix.config());
             }
             Action::OneOf(of) => document.one_of = branches(of),
             Action::SomeOf { count, branches: of } => {
@@ -125,6 +131,11 @@ fn read_step(step: StepDocument, place: &str, depth: usize) -> Result<Step> {
     let action = match (class_name, one_of, some_of, group) {
         (Some(class_name), None, None, None) => {
             let config = config.unwrap_or_else(|| Value::Object(Map::new()));
+            if let Some(mix) = Mix::read(&class_name, config.clone()) {
+                let mix = mix.map_err(|message| fail(&format!("{class_name}: {message}")))?;
+                mix.check().map_err(|error| fail(&error.to_string()))?;
+                return finish(Action::Mix(mix), probability, count, place);
+            }
             let transform = Transform::from_config(&class_name, config).map_err(|error| match error {
                 Error::Json { place: class, message } => Error::Json {
                     place: place.to_owned(),

@@ -2,9 +2,11 @@
 
 mod display;
 mod document;
+mod mixing;
 mod parse;
 mod run;
 
+pub use mixing::{Blend, Mix};
 pub use run::{Applied, AppliedStep};
 
 use crate::error::{Error, Result};
@@ -18,7 +20,7 @@ pub(crate) const MAX_DEPTH: usize = 16;
 ///
 /// The text form joins steps with `|`. A step is a transformation with its arguments, in order or by name, a choice
 /// `one_of(a, b, ...)` or `some_of(2, a, b, c)` between branches, or steps in parentheses; `@ p` behind it makes it
-/// happen with probability `p`.
+/// happen with probability `p`. `mixup(alpha)` and `cutmix(factor)` may stand at its end.
 ///
 /// ```
 /// use augmentation::Pipeline;
@@ -64,6 +66,9 @@ pub enum Action {
     },
     /// These steps, one after the other.
     Group(Vec<Step>),
+    /// Image and label blended with those of another sample: only at the end of a pipeline, and only in training, where labels
+    /// are at hand.
+    Mix(Mix),
 }
 
 impl From<Transform> for Step {
@@ -91,6 +96,7 @@ impl Pipeline {
     /// Where an argument or a probability is out of range, or a choice has nothing to choose from.
     pub fn new(steps: Vec<Step>) -> Result<Self> {
         check_steps(&steps, 0)?;
+        mixing::check_order(&steps)?;
         Ok(Self {
             steps,
             ..Self::default()
@@ -134,6 +140,22 @@ impl Pipeline {
         self.steps.is_empty()
     }
 
+    /// Whether images of bytes can go through it, and come out as the same images of floats would but for rounding: no step
+    /// gives values that bytes cannot hold, or knows another value range.
+    ///
+    /// ```
+    /// use augmentation::{Pipeline, ValueRange};
+    ///
+    /// let suits = |text: &str| Pipeline::parse_for(text, ValueRange::UNIT).map(|p| p.suits_bytes(ValueRange::UNIT));
+    /// assert!(suits("flip(horizontal) | contrast(0.2)")?);
+    /// assert!(!suits("flip(horizontal) | normalize([0.5], [0.25])")?);
+    /// assert!(!suits("contrast(0.2, value_range=[0, 255])")?);
+    /// # Ok::<(), augmentation::Error>(())
+    /// ```
+    pub fn suits_bytes(&self, value_range: ValueRange) -> bool {
+        all_suit_bytes(&self.steps, value_range)
+    }
+
     /// Whether consecutive affine steps become one warp (they do unless switched off here).
     ///
     /// One warp interpolates once, so it blurs less and is faster, and it knows what the first step alone would have
@@ -145,6 +167,19 @@ impl Pipeline {
             ..self
         }
     }
+}
+
+fn all_suit_bytes(steps: &[Step], value_range: ValueRange) -> bool {
+    steps.iter().all(|step| match &step.action {
+        Action::Transform(transform) => {
+            transform.keeps_range() && transform.value_range().is_none_or(|own| own == value_range)
+        }
+        Action::Mix(_) => true,
+        Action::Group(steps) => all_suit_bytes(steps, value_range),
+        Action::OneOf(branches) | Action::SomeOf { branches, .. } => {
+            branches.iter().all(|branch| all_suit_bytes(branch, value_range))
+        }
+    })
 }
 
 /// Checks probabilities, arguments and choices.
@@ -163,6 +198,7 @@ pub(crate) fn check_steps(steps: &[Step], depth: usize) -> Result<()> {
         }
         match &step.action {
             Action::Transform(transform) => transform.check()?,
+            Action::Mix(mix) => mix.check()?,
             Action::Group(steps) => check_steps(steps, depth + 1)?,
             Action::OneOf(branches) | Action::SomeOf { branches, .. } => {
                 if branches.is_empty() {

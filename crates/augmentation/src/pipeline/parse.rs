@@ -9,11 +9,14 @@
 //! value    := number | name | "true" | "false" | "none" | "[" value ("," value)* "]" | "(" value ("," value)* ")"
 //! ```
 
+mod mixing;
+
 use std::ops::Range;
 
 use serde_json::Value;
 
-use super::{Action, MAX_DEPTH, Step};
+use super::mixing::check_order;
+use super::{Action, MAX_DEPTH, Mix, Step};
 use crate::error::{Error, Result};
 use crate::range::ValueRange;
 use crate::transform::{Entry, did_you_mean, find, nearest};
@@ -27,6 +30,7 @@ pub(super) fn parse(text: &str, value_range: ValueRange) -> Result<Vec<Step>> {
         text,
         at: 0,
         value_range,
+        order_at: 0..0,
     };
     if text.len() > MAX_LENGTH {
         return Err(parser.error(
@@ -46,6 +50,7 @@ pub(super) fn parse(text: &str, value_range: ValueRange) -> Result<Vec<Step>> {
         let message = "expected `|` and another step, `@` and a probability, or the end".to_owned();
         return Err(parser.unexpected(message));
     }
+    check_order(&steps).map_err(|error| parser.error(parser.order_at.clone(), error.to_string()))?;
     Ok(steps)
 }
 
@@ -54,6 +59,8 @@ struct Parser<'a> {
     /// Byte offset of the next character that is not blank.
     at: usize,
     value_range: ValueRange,
+    /// Where the first step that blends samples is written.
+    order_at: Range<usize>,
 }
 
 impl<'a> Parser<'a> {
@@ -119,6 +126,12 @@ impl<'a> Parser<'a> {
                 Ok(Action::SomeOf { count, branches })
             }
             _ => {
+                if let Some(known) = Mix::KNOWN
+                    .iter()
+                    .find(|(text, class, _)| name == *text || name == *class)
+                {
+                    return self.mix(*known, span);
+                }
                 let Some(entry) = find(name) else {
                     let message = format!("there is no transformation `{}`{}", shorten(name), did_you_mean(name));
                     return Err(self.error(span, message));

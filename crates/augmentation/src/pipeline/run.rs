@@ -302,6 +302,10 @@ impl<'a> Planner<'a> {
                 self.shape.values().map(drop)
             }
             Action::Group(steps) => self.steps(steps, stream, path),
+            Action::Mix(mix) => Err(Error::Mixing {
+                step: path[0],
+                name: mix.known().0,
+            }),
             Action::OneOf(branches) => self.branch(branches, draws.below(branches.len()), stream, path),
             Action::SomeOf { count, branches } => {
                 for branch in choose(&mut draws, *count, branches.len()) {
@@ -321,7 +325,7 @@ impl<'a> Planner<'a> {
 }
 
 /// `count` different numbers below `n`, in ascending order.
-fn choose(draws: &mut Draws, count: usize, n: usize) -> Vec<usize> {
+pub(super) fn choose(draws: &mut Draws, count: usize, n: usize) -> Vec<usize> {
     let mut chosen = draws.permutation(n);
     chosen.truncate(count);
     chosen.sort_unstable();

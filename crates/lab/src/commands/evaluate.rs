@@ -84,7 +84,9 @@ fn views(
             args.model.display()
         );
     };
-    let Some(pipeline) = pipeline(text)? else {
+    // Views of an image are of this image alone.
+    let alone = pipeline(text)?.map(|pipeline| pipeline.without_mixing());
+    let Some(pipeline) = alone.filter(|pipeline| !pipeline.is_empty()) else {
         bail!("--augment '{text}' changes nothing; views must differ");
     };
     let mean = match args.mean {

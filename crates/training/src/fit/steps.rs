@@ -100,8 +100,18 @@ impl Fit<'_, '_> {
     fn step(&mut self, batch: &mut Batch<'_>, mode: Mode, epoch: usize, position: &mut Position) -> Result<bool> {
         let (indices, samples) = (batch.indices, self.samples);
         let inputs = self.inputs.of(batch, samples, self.network)?;
-        let example = Example::new(inputs, samples, self.weights.as_deref(), indices, self.network)?;
-        let (pass, loss) = objective(self.network, &example, &self.options.loss, mode)?;
+        let (example, of_blends) = match &batch.mixed {
+            Some(mixed) => (
+                mixed.example(inputs, samples, self.network)?,
+                self.options.loss.of_blends(),
+            ),
+            None => {
+                let weights = self.weights.as_deref();
+                (Example::new(inputs, samples, weights, indices, self.network)?, None)
+            }
+        };
+        let loss = of_blends.unwrap_or(self.options.loss);
+        let (pass, loss) = objective(self.network, &example, &loss, mode)?;
         let outputs = pass.outputs()[0].clone();
         let value = scalar(&loss)?;
         if !value.is_finite() {
@@ -130,18 +140,24 @@ impl Fit<'_, '_> {
         position.step += 1;
         position.samples += indices.len();
         position.loss_sum += value * indices.len() as f64;
-        let labels = samples.labels();
-        if !labels.is_empty() {
+        let (labels, threshold) = (samples.labels(), threshold(&self.options.loss));
+        if let Some(mixed) = &batch.mixed {
+            position.right += count_right(&outputs, threshold, mixed.labels.iter().copied())?;
+        } else if !labels.is_empty() {
             let labels = indices.iter().map(|&index| labels[index]);
-            position.right += count_right(&outputs, threshold(&self.options.loss), labels)?;
+            position.right += count_right(&outputs, threshold, labels)?;
         }
         if !(self.options.metrics.is_empty() && self.options.weighted_metrics.is_empty()) {
             let outputs = outputs.detach();
+            let targets = match &batch.mixed {
+                Some(mixed) => mixed.measured(&example.targets, self.network)?,
+                None => example.targets.clone(),
+            };
             for metric in &mut self.options.metrics {
-                metric.update(&outputs, &example.targets, None)?;
+                metric.update(&outputs, &targets, None)?;
             }
             for metric in &mut self.options.weighted_metrics {
-                metric.update(&outputs, &example.targets, example.weights.as_ref())?;
+                metric.update(&outputs, &targets, example.weights.as_ref())?;
             }
         }
         Ok(true)

@@ -163,6 +163,24 @@ impl Loss {
         self.reduction.reduce(&losses, sample_weight, mask.as_ref())
     }
 
+    /// The loss that takes the probabilities of classes where this one takes class numbers, with the same value for certain labels;
+    /// `None` for one that has no such counterpart (with an `ignore_class`). A loss that takes values is its own.
+    pub(crate) fn of_blends(self) -> Option<Loss> {
+        let function = match self.function {
+            LossFunction::SparseCategoricalCrossentropy {
+                from_logits,
+                ignore_class: None,
+            } => LossFunction::CategoricalCrossentropy {
+                from_logits,
+                label_smoothing: 0.0,
+                axis: -1,
+            },
+            LossFunction::SparseCategoricalCrossentropy { .. } => return None,
+            function => function,
+        };
+        Some(Loss { function, ..self })
+    }
+
     /// The mean loss of the samples, whatever the reduction: a scalar with a gradient.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod boards;
 mod callbacks;
 mod killed;
 mod learning;
+mod mixing;
 mod options;
 mod problems;
 mod refusals;
