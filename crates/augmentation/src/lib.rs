@@ -30,6 +30,8 @@
 //! # Ok::<(), augmentation::Error>(())
 //! ```
 
+mod arithmetic;
+mod blur;
 mod color;
 pub mod corrupt;
 mod error;
@@ -43,6 +45,7 @@ mod pixels;
 mod range;
 mod transform;
 mod transforms;
+mod vectors;
 
 pub use error::{Error, Result};
 pub use geometry::{FillMode, Interpolation, ResizeInterpolation};

@@ -180,7 +180,7 @@ impl CutMix {
                 reason,
             });
         }
-        let originals = images.to_vec();
+        let originals = copied(images);
         images
             .par_chunks_exact_mut(size)
             .with_min_len(at_once(size))
@@ -212,9 +212,16 @@ pub(crate) fn paste<P: Pixel>(image: &mut [P], partner: &[P], [x0, x1, y0, y1]: 
 
 /// The weighted mean of an image, which keeps its weight, and its partner.
 pub(crate) fn blend_with<P: Pixel>(values: &mut [P], partner: &[P], weight: f32) {
-    for (value, other) in values.iter_mut().zip(partner) {
-        *value = P::from_f32(weight * value.to_f32() + (1.0 - weight) * other.to_f32());
-    }
+    P::blend(values, partner, weight);
+}
+
+/// A copy, made on all threads.
+fn copied<P: Pixel>(values: &[P]) -> Vec<P> {
+    const AT_ONCE: usize = 1 << 16;
+    let mut copy = vec![P::default(); values.len()];
+    let parts = copy.par_chunks_mut(AT_ONCE).zip(values.par_chunks(AT_ONCE));
+    parts.for_each(|(copy, values)| copy.copy_from_slice(values));
+    copy
 }
 
 /// Items that are worth a thread: about 64 KiB of floats.
@@ -224,7 +231,7 @@ fn at_once(size: usize) -> usize {
 
 /// Weighted means of each item with its partner.
 fn blend<P: Pixel>(values: &mut [P], size: usize, order: &[usize], weights: &[f32]) {
-    let originals = values.to_vec();
+    let originals = copied(values);
     let mix = |((item, &partner), &weight): ((&mut [P], &usize), &f32)| {
         blend_with(item, &originals[partner * size..][..size], weight);
     };

@@ -1,13 +1,33 @@
 //! Pixels where they lie: floats, or bytes that stand for them.
 
+use crate::arithmetic::{for_each, for_each_pair, for_each_value, sums_of_bytes};
+use crate::blur::Blurred;
 use crate::error::{Error, Result};
+use crate::geometry::{CHUNK, Places, of_bytes, of_floats};
 use crate::image::{Image, ImageShape};
 use crate::range::ValueRange;
+use crate::vectors::floor;
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for u8 {}
+    use super::{Blurred, CHUNK, Places};
+
+    /// What differs between floats and bytes inside of this crate.
+    pub trait Sealed: Sized + Blurred {
+        /// The mean of each channel.
+        fn means(data: &[Self], channels: usize) -> Vec<f32>;
+
+        /// The largest value minus each value, in the units of the pixels.
+        fn invert(data: &mut [Self], largest: f32);
+
+        /// The weighted mean of an image, which keeps its weight, and another one.
+        fn blend(data: &mut [Self], other: &[Self], weight: f32);
+
+        /// The pixels as bytes, where they are some.
+        fn bytes(data: &mut [Self]) -> Option<&mut [u8]>;
+
+        /// The weighted means of four pixels each of a framed image; `below` is the image from its second row on.
+        fn between<const C: usize>(source: &[Self], below: &[Self], places: &Places, out: &mut [[Self; C]; CHUNK]);
+    }
 }
 
 /// What an image can be made of: `f32`, or `u8`, whose 0 and 255 stand for the ends of a value range.
@@ -56,6 +76,52 @@ pub trait Pixel: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 's
     const LEVELS: bool;
 }
 
+impl sealed::Sealed for f32 {
+    fn means(data: &[Self], channels: usize) -> Vec<f32> {
+        let mut sums = vec![0f64; channels];
+        let rest = if LANES.is_multiple_of(channels) {
+            // Lanes that do not wait for each other.
+            let mut lanes = [0f64; LANES];
+            let (chunks, rest) = data.as_chunks::<LANES>();
+            for chunk in chunks {
+                for (sum, value) in lanes.iter_mut().zip(chunk) {
+                    *sum += f64::from(*value);
+                }
+            }
+            for (i, sum) in lanes.iter().enumerate() {
+                sums[i % channels] += sum;
+            }
+            rest
+        } else {
+            data
+        };
+        for pixel in rest.chunks_exact(channels) {
+            for (sum, value) in sums.iter_mut().zip(pixel) {
+                *sum += f64::from(*value);
+            }
+        }
+        let pixels = (data.len() / channels) as f64;
+        sums.into_iter().map(|sum| (sum / pixels) as f32).collect()
+    }
+
+    fn invert(data: &mut [Self], largest: f32) {
+        for_each(data, |value| largest - value);
+    }
+
+    fn blend(data: &mut [Self], other: &[Self], weight: f32) {
+        for_each_pair(data, other, |value, other| weight * value + (1.0 - weight) * other);
+    }
+
+    fn bytes(_data: &mut [Self]) -> Option<&mut [u8]> {
+        None
+    }
+
+    #[inline(always)]
+    fn between<const C: usize>(source: &[Self], below: &[Self], places: &Places, out: &mut [[Self; C]; CHUNK]) {
+        of_floats(source, below, places, out);
+    }
+}
+
 impl Pixel for f32 {
     #[inline]
     fn to_f32(self) -> f32 {
@@ -78,9 +144,7 @@ impl Pixel for f32 {
     }
 
     fn add(data: &mut [Self], number: f32, clip: ValueRange) {
-        for value in data {
-            *value = clip.clip(*value + number);
-        }
+        for_each(data, |value| clip.clip(value + number));
     }
 
     fn stretch(data: &mut [Self], means: &[f32], factor: f32, clip: ValueRange) {
@@ -128,6 +192,37 @@ impl Pixel for f32 {
     const LEVELS: bool = false;
 }
 
+impl sealed::Sealed for u8 {
+    fn means(data: &[Self], channels: usize) -> Vec<f32> {
+        let pixels = (data.len() / channels) as f64;
+        let sums = sums_of_bytes(data, channels);
+        sums.into_iter().map(|sum| (sum as f64 / pixels) as f32).collect()
+    }
+
+    fn invert(data: &mut [Self], _largest: f32) {
+        for_each(data, |value| !value);
+    }
+
+    fn blend(data: &mut [Self], other: &[Self], weight: f32) {
+        // The difference times 2^7, the weight times 2^15, of the product the upper half: six bits of a fraction.
+        let weight = (weight.clamp(0.0, 1.0) * 32767.0).round() as i16;
+        for_each_pair(data, other, |value, other| {
+            let difference = (i16::from(value) - i16::from(other)) << 7;
+            let part = ((i32::from(difference) * i32::from(weight)) >> 16) as i16;
+            (i16::from(other) + ((part + 32) >> 6)) as u8
+        });
+    }
+
+    fn bytes(data: &mut [Self]) -> Option<&mut [u8]> {
+        Some(data)
+    }
+
+    #[inline(always)]
+    fn between<const C: usize>(source: &[Self], below: &[Self], places: &Places, out: &mut [[Self; C]; CHUNK]) {
+        of_bytes(source, below, places, out);
+    }
+}
+
 impl Pixel for u8 {
     #[inline]
     fn to_f32(self) -> f32 {
@@ -136,8 +231,8 @@ impl Pixel for u8 {
 
     #[inline]
     fn from_f32(value: f32) -> Self {
-        // `as u8` saturates and turns NaN into 0.
-        (value + 0.5) as u8
+        // NaN becomes 0. `as u8` would do the same, for one number after the other.
+        floor(value.max(0.0).min(255.0) + 0.5) as u8
     }
 
     #[inline]
@@ -153,9 +248,9 @@ impl Pixel for u8 {
     fn add(data: &mut [Self], number: f32, _clip: ValueRange) {
         let whole = u8::from_f32(number.abs());
         if number < 0.0 {
-            data.iter_mut().for_each(|value| *value = value.saturating_sub(whole));
+            for_each(data, |value| value.saturating_sub(whole));
         } else {
-            data.iter_mut().for_each(|value| *value = value.saturating_add(whole));
+            for_each(data, |value| value.saturating_add(whole));
         }
     }
 
@@ -267,68 +362,17 @@ impl<P: Pixel> PixelsMut<'_, P> {
                 *pixel = table[usize::from(pixel.level())];
             }
         } else {
-            for pixel in self.data.iter_mut() {
-                *pixel = of_unit(pixel.to_f32());
-            }
+            for_each(self.data, |pixel| of_unit(pixel.to_f32()));
         }
     }
 }
 
-/// The mean of each channel, accumulated in f64.
-pub(crate) fn channel_means<P: Pixel>(data: &[P], channels: usize) -> Vec<f32> {
-    let mut sums = vec![0f64; channels];
-    let rest = if LANES.is_multiple_of(channels) {
-        // Lanes that do not wait for each other.
-        let mut lanes = [0f64; LANES];
-        let (chunks, rest) = data.as_chunks::<LANES>();
-        for chunk in chunks {
-            for (sum, pixel) in lanes.iter_mut().zip(chunk) {
-                *sum += f64::from(pixel.to_f32());
-            }
-        }
-        for (i, sum) in lanes.iter().enumerate() {
-            sums[i % channels] += sum;
-        }
-        rest
-    } else {
-        data
-    };
-    for pixel in rest.chunks_exact(channels) {
-        for (sum, value) in sums.iter_mut().zip(pixel) {
-            *sum += f64::from(value.to_f32());
-        }
-    }
-    let pixels = (data.len() / channels) as f64;
-    sums.into_iter().map(|sum| (sum / pixels) as f32).collect()
-}
-
-/// Values at once: a multiple of 1, 2, 3 and 4 channels, and of the lanes of a register.
-pub(crate) const LANES: usize = 24;
-
-/// Calls `f` with each value and what belongs to its channel.
-pub(crate) fn for_each_value<P: Pixel, T: Copy>(data: &mut [P], of_channel: &[T], f: impl Fn(P, T) -> P) {
-    let channels = of_channel.len();
-    let rest = if LANES.is_multiple_of(channels) {
-        let pattern: [T; LANES] = std::array::from_fn(|i| of_channel[i % channels]);
-        let (chunks, rest) = data.as_chunks_mut::<LANES>();
-        for chunk in chunks {
-            for (value, of_channel) in chunk.iter_mut().zip(pattern) {
-                *value = f(*value, of_channel);
-            }
-        }
-        rest
-    } else {
-        data
-    };
-    for pixel in rest.chunks_exact_mut(channels) {
-        for (value, of_channel) in pixel.iter_mut().zip(of_channel) {
-            *value = f(*value, *of_channel);
-        }
-    }
-}
+/// Values whose sums do not wait for each other: a multiple of 1, 2, 3 and 4 channels.
+const LANES: usize = 24;
 
 #[cfg(test)]
 mod tests {
+    use super::sealed::Sealed as _;
     use super::*;
 
     #[test]
@@ -338,22 +382,9 @@ mod tests {
                 .map(|i| (i % channels) as f32 + (i / channels) as f32)
                 .collect();
             let expected: Vec<f32> = (0..channels).map(|c| c as f32 + 5.0).collect();
-            assert_eq!(channel_means(&data, channels), expected);
+            assert_eq!(f32::means(&data, channels), expected);
             let bytes: Vec<u8> = data.iter().map(|v| *v as u8).collect();
-            assert_eq!(channel_means(&bytes, channels), expected);
-        }
-    }
-
-    #[test]
-    fn every_value_meets_its_channel() {
-        for channels in 1..7 {
-            let mut data = vec![1.0f32; channels * 29];
-            let numbers: Vec<f32> = (0..channels).map(|c| c as f32).collect();
-            for_each_value(&mut data, &numbers, |value, number| value + number);
-            assert!(
-                data.iter().enumerate().all(|(i, v)| *v == 1.0 + (i % channels) as f32),
-                "{channels}"
-            );
+            assert_eq!(u8::means(&bytes, channels), expected);
         }
     }
 
@@ -399,6 +430,19 @@ mod tests {
                 bytes.iter().zip(&exact).all(|(a, b)| (f32::from(*a) - b).abs() <= 0.5),
                 "{number}"
             );
+        }
+    }
+
+    #[test]
+    fn bytes_are_blended_as_floats_are_within_half_a_level() {
+        let (first, second): (Vec<u8>, Vec<u8>) = (0..=65535u32).map(|i| ((i % 256) as u8, (i / 256) as u8)).unzip();
+        for weight in [0.0, 0.01, 0.25, 0.5, 0.777, 1.0] {
+            let mut bytes = first.clone();
+            u8::blend(&mut bytes, &second, weight);
+            for ((blend, &a), &b) in bytes.iter().zip(&first).zip(&second) {
+                let exact = weight * f32::from(a) + (1.0 - weight) * f32::from(b);
+                assert!((f32::from(*blend) - exact).abs() < 0.54, "{weight} {a} {b}: {blend}");
+            }
         }
     }
 

@@ -147,11 +147,16 @@ macro_rules! transformations {
         },)*];
 
         impl Transform {
+            /// The class name.
+            pub fn class_name(&self) -> &'static str {
+                match self {
+                    $(Self::$class(_) => <$class as Transformation>::CLASS,)*
+                }
+            }
+
             /// What is known of this class.
             pub fn entry(&self) -> &'static Entry {
-                let class_name = match self {
-                    $(Self::$class(_) => <$class as Transformation>::CLASS,)*
-                };
+                let class_name = self.class_name();
                 // The list above is made of the same names.
                 CATALOGUE.iter().find(|entry| entry.class_name == class_name).unwrap_or(&CATALOGUE[0])
             }

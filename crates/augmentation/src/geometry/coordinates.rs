@@ -1,9 +1,11 @@
 //! The places that a row of output pixels reads, many at once.
 
 use super::Matrix;
+use super::warp::{FillMode, Interpolation, fold};
+use crate::vectors::{floor, rounded};
 
 /// Places that are computed at once.
-pub(super) const CHUNK: usize = 32;
+pub(crate) const CHUNK: usize = 32;
 
 /// 0, 1, 2, ...: converting counters one by one costs more than the map itself.
 const STEPS: [f32; CHUNK] = {
@@ -31,7 +33,7 @@ impl Coordinates {
     }
 
     /// The places of the output pixels `(first, y)`, `(first + 1, y)`, ...; NaN on the horizon.
-    #[inline]
+    #[inline(always)]
     pub(super) fn chunk(&self, y: usize, first: usize, xs: &mut [f32; CHUNK], ys: &mut [f32; CHUNK]) {
         let (m, y) = (&self.m, y as f32);
         // A whole number below 2^24 in every step, so that adding is counting.
@@ -55,5 +57,76 @@ impl Coordinates {
             *to_x /= k;
             *to_y /= k;
         }
+    }
+}
+
+/// Pixels of an image in a frame, and what remains of the places behind the whole pixels.
+#[derive(Clone, Copy)]
+pub struct Places {
+    /// Numbers of pixels of the framed image: those read, or the upper left of the four that are read.
+    pub(crate) numbers: [u32; CHUNK],
+    /// Fractions to the right and down.
+    pub(crate) right: [f32; CHUNK],
+    pub(crate) down: [f32; CHUNK],
+}
+
+impl Places {
+    pub(super) fn new() -> Self {
+        Self {
+            numbers: [0; CHUNK],
+            right: [0.0; CHUNK],
+            down: [0.0; CHUNK],
+        }
+    }
+
+    /// Where coordinates are found in an image with a frame of one pixel to the left and above, and of two to the right and below.
+    /// Everything outside of the image (and NaN) becomes a place in the frame.
+    #[inline(always)]
+    pub(super) fn locate(
+        &mut self,
+        xs: &mut [f32; CHUNK],
+        ys: &mut [f32; CHUNK],
+        (width, height): (usize, usize),
+        (mode, interpolation): (FillMode, Interpolation),
+    ) {
+        if mode != FillMode::Constant {
+            bring_back(xs, width, mode);
+            bring_back(ys, height, mode);
+        }
+        let stride = (width + 3) as u32;
+        let (width, height) = (width as f32, height as f32);
+        for i in 0..CHUNK {
+            // `max` takes the number where the other one is NaN.
+            xs[i] = xs[i].max(-1.0).min(width);
+            ys[i] = ys[i].max(-1.0).min(height);
+        }
+        if interpolation == Interpolation::Nearest {
+            for i in 0..CHUNK {
+                self.numbers[i] = number(rounded(xs[i]), rounded(ys[i]), stride);
+            }
+            return;
+        }
+        for i in 0..CHUNK {
+            let (x, y) = (floor(xs[i]), floor(ys[i]));
+            self.right[i] = xs[i] - x as f32;
+            self.down[i] = ys[i] - y as f32;
+            self.numbers[i] = number(x, y, stride);
+        }
+    }
+}
+
+#[inline(always)]
+fn number(x: i32, y: i32, stride: u32) -> u32 {
+    ((y + 1) as u32).wrapping_mul(stride).wrapping_add((x + 1) as u32)
+}
+
+/// Folds what lies outside.
+#[inline(always)]
+fn bring_back(coordinates: &mut [f32; CHUNK], size: usize, mode: FillMode) {
+    let last = (size - 1) as f32;
+    // Counted without a way out of the loop, so that it is vectorised: inside of the image nothing is folded.
+    let outside: u32 = coordinates.iter().map(|c| u32::from(!(*c >= 0.0 && *c <= last))).sum();
+    if outside > 0 {
+        coordinates.iter_mut().for_each(|c| *c = fold(*c, size, mode));
     }
 }

@@ -1,11 +1,13 @@
 //! Where pixels come from: projective maps, the warp that reads through them, and resampling to another size.
 
+mod between;
 mod coordinates;
 mod matrix;
 mod resample;
 mod warp;
-mod warp_bytes;
 
+pub(crate) use between::{of_bytes, of_floats};
+pub(crate) use coordinates::{CHUNK, Places};
 pub use matrix::Matrix;
 pub use resample::ResizeInterpolation;
 pub(crate) use resample::resample;

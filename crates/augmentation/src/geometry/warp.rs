@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Matrix;
-use super::coordinates::{CHUNK, Coordinates};
-use super::warp_bytes;
+use super::coordinates::{CHUNK, Coordinates, Places};
 use crate::image::{Image, ImageShape};
 use crate::pixels::{Pixel, PixelsMut};
+use crate::vectors::{LARGEST, Work, widest};
 
 /// What lies outside of the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,40 +91,131 @@ impl Warp {
         if self.matrix == Matrix::IDENTITY {
             return;
         }
-        pixels.scratch.clear();
-        pixels.scratch.extend_from_slice(pixels.data);
         let reading = self.reading.unwrap_or(Reading {
             interpolation: Interpolation::Nearest,
             fill_mode: FillMode::Nearest,
             fill_value: 0.0,
         });
-        let reader = Reader {
-            shape: pixels.shape,
-            source: pixels.scratch.as_slice(),
-            reading,
-            fill: P::in_units(reading.fill_value, pixels.range),
-        };
+        let fill = P::in_units(reading.fill_value, pixels.range);
         let coordinates = Coordinates::new(self.matrix);
-        match pixels.shape.channels {
-            1 => reader.warp::<1>(&coordinates, pixels.data),
-            3 => reader.warp::<3>(&coordinates, pixels.data),
-            4 => reader.warp::<4>(&coordinates, pixels.data),
-            _ => reader.warp_any(&coordinates, pixels.data),
+        let ImageShape {
+            height,
+            width,
+            channels,
+        } = pixels.shape;
+        let framed = (width as u64 + 3) * (height as u64 + 3);
+        let countable = framed <= u64::from(u32::MAX) && width.max(height) < LARGEST as usize;
+        if !matches!(channels, 1 | 3 | 4) || !countable {
+            pixels.scratch.clear();
+            pixels.scratch.extend_from_slice(pixels.data);
+            let reader = Reader {
+                shape: pixels.shape,
+                source: pixels.scratch.as_slice(),
+                reading,
+                fill,
+            };
+            return reader.warp(&coordinates, pixels.data);
+        }
+        frame(pixels.data, pixels.shape, P::from_f32(fill), pixels.scratch);
+        let (source, size) = (pixels.scratch.as_slice(), (width, height));
+        match channels {
+            1 => widest(Warping::<P, 1> {
+                coordinates,
+                reading,
+                source,
+                size,
+                out: pixels.data,
+            }),
+            3 => widest(Warping::<P, 3> {
+                coordinates,
+                reading,
+                source,
+                size,
+                out: pixels.data,
+            }),
+            _ => widest(Warping::<P, 4> {
+                coordinates,
+                reading,
+                source,
+                size,
+                out: pixels.data,
+            }),
         }
     }
 }
 
-/// An image that is read between its pixels and outside of them.
-pub(super) struct Reader<'a, P> {
-    pub(super) shape: ImageShape,
-    pub(super) source: &'a [P],
-    pub(super) reading: Reading,
+/// Values behind a framed image, so that eight can be read wherever a pixel begins.
+const TAIL: usize = 8;
+
+/// Copies an image into a frame of the fill value: one pixel to the left and above, two to the right and below, so that a place
+/// outside is read as one inside.
+fn frame<P: Pixel>(data: &[P], shape: ImageShape, fill: P, framed: &mut Vec<P>) {
+    let (row, channels) = (shape.width * shape.channels, shape.channels);
+    framed.clear();
+    framed.reserve((shape.height + 3) * (row + 3 * channels) + TAIL);
+    framed.resize(row + 4 * channels, fill);
+    for line in data.chunks_exact(row) {
+        framed.extend_from_slice(line);
+        framed.resize(framed.len() + 3 * channels, fill);
+    }
+    framed.resize((shape.height + 3) * (row + 3 * channels) + TAIL, fill);
+}
+
+/// A warp of an image of `C` channels that lies in a frame.
+struct Warping<'a, P, const C: usize> {
+    coordinates: Coordinates,
+    reading: Reading,
+    source: &'a [P],
+    /// Width and height.
+    size: (usize, usize),
+    out: &'a mut [P],
+}
+
+impl<P: Pixel, const C: usize> Work for Warping<'_, P, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (width, _) = self.size;
+        let how = (self.reading.fill_mode, self.reading.interpolation);
+        let bilinear = self.reading.interpolation == Interpolation::Bilinear;
+        let below = &self.source[(width + 3) * C..];
+        let (out, _) = self.out.as_chunks_mut::<C>();
+        let (mut xs, mut ys) = ([0f32; CHUNK], [0f32; CHUNK]);
+        let (mut places, mut pixels) = (Places::new(), [[P::default(); C]; CHUNK]);
+        for (y, row) in out.chunks_exact_mut(width).enumerate() {
+            for (i, part) in row.chunks_mut(CHUNK).enumerate() {
+                self.coordinates.chunk(y, i * CHUNK, &mut xs, &mut ys);
+                places.locate(&mut xs, &mut ys, self.size, how);
+                if bilinear {
+                    P::between(self.source, below, &places, &mut pixels);
+                } else {
+                    for (pixel, number) in pixels.iter_mut().zip(places.numbers) {
+                        pixel.copy_from_slice(&self.source[number as usize * C..][..C]);
+                    }
+                }
+                match part.first_chunk_mut() {
+                    // A copy of a length that is known is no call.
+                    Some(whole) => *whole = pixels,
+                    None => part.copy_from_slice(&pixels[..part.len()]),
+                }
+            }
+        }
+    }
+}
+
+/// An image that is read between its pixels and outside of them: the simple version, for any number of channels.
+struct Reader<'a, P> {
+    shape: ImageShape,
+    source: &'a [P],
+    reading: Reading,
     /// The fill value in the units of the pixels.
-    pub(super) fill: f32,
+    fill: f32,
 }
 
 impl<P: Pixel> Reader<'_, P> {
-    fn warp_any(&self, coordinates: &Coordinates, out: &mut [P]) {
+    /// One pixel after the other, of any number of channels.
+    fn warp(&self, coordinates: &Coordinates, out: &mut [P]) {
         let ImageShape { width, channels, .. } = self.shape;
         let (mut xs, mut ys) = ([0f32; CHUNK], [0f32; CHUNK]);
         for (y, row) in out.chunks_exact_mut(width * channels).enumerate() {
@@ -137,40 +228,8 @@ impl<P: Pixel> Reader<'_, P> {
         }
     }
 
-    fn warp<const C: usize>(&self, coordinates: &Coordinates, out: &mut [P]) {
-        if self.reading.interpolation == Interpolation::Bilinear && P::LEVELS && C != 4 {
-            return warp_bytes::warp::<P, C>(self, coordinates, out);
-        }
-        let (width, height) = (self.shape.width, self.shape.height);
-        let (source, _) = self.source.as_chunks::<C>();
-        let (out, _) = out.as_chunks_mut::<C>();
-        let (last_x, last_y) = ((width - 1) as f32, (height - 1) as f32);
-        let bilinear = self.reading.interpolation == Interpolation::Bilinear;
-        let (mut xs, mut ys) = ([0f32; CHUNK], [0f32; CHUNK]);
-        let (mut dxs, mut dys, mut places) = ([0f32; CHUNK], [0f32; CHUNK], [0u32; CHUNK]);
-        for (y, row) in out.chunks_exact_mut(width).enumerate() {
-            for (i, part) in row.chunks_mut(CHUNK).enumerate() {
-                coordinates.chunk(y, i * CHUNK, &mut xs, &mut ys);
-                if bilinear {
-                    split(&xs, &ys, width, &mut dxs, &mut dys, &mut places);
-                }
-                for (j, pixel) in part.iter_mut().enumerate() {
-                    let (x, y) = (xs[j], ys[j]);
-                    if bilinear && x >= 0.0 && y >= 0.0 && x < last_x && y < last_y {
-                        let at = places[j] as usize;
-                        let (upper, lower) = (&source[at..at + 2], &source[at + width..at + width + 2]);
-                        *pixel = between(upper, lower, dxs[j], dys[j]);
-                    } else {
-                        self.read(y, x, pixel);
-                    }
-                }
-            }
-        }
-    }
-
     /// Reads the pixel at a place that may lie between pixels or outside.
-    #[inline(never)]
-    pub(super) fn read(&self, y: f32, x: f32, out: &mut [P]) {
+    fn read(&self, y: f32, x: f32, out: &mut [P]) {
         let (height, width) = (self.shape.height, self.shape.width);
         let mode = self.reading.fill_mode;
         // Where no neighbour can be inside there is nothing to compute.
@@ -188,13 +247,13 @@ impl<P: Pixel> Reader<'_, P> {
         }
         match self.reading.interpolation {
             Interpolation::Nearest => {
-                let (row, column) = (round(y), round(x));
+                let (row, column) = (y.round() as isize, x.round() as isize);
                 for (c, value) in out.iter_mut().enumerate() {
                     *value = P::from_f32(self.at(row, column, c));
                 }
             }
             Interpolation::Bilinear => {
-                let (row, column) = (floor(y), floor(x));
+                let (row, column) = (y.floor() as isize, x.floor() as isize);
                 let (dy, dx) = (y - row as f32, x - column as f32);
                 for (c, value) in out.iter_mut().enumerate() {
                     let above = (1.0 - dx) * self.at(row, column, c) + dx * self.at(row, column + 1, c);
@@ -221,37 +280,9 @@ impl<P: Pixel> Reader<'_, P> {
     }
 }
 
-/// Whole parts, as the number of the upper left pixel, and fractions of places inside of the image.
-pub(super) fn split(
-    xs: &[f32; CHUNK],
-    ys: &[f32; CHUNK],
-    width: usize,
-    dxs: &mut [f32; CHUNK],
-    dys: &mut [f32; CHUNK],
-    places: &mut [u32; CHUNK],
-) {
-    for j in 0..CHUNK {
-        // Places outside become some number that nobody uses.
-        let (whole_x, whole_y) = (xs[j] as i32, ys[j] as i32);
-        dxs[j] = xs[j] - whole_x as f32;
-        dys[j] = ys[j] - whole_y as f32;
-        places[j] = (whole_y as u32).wrapping_mul(width as u32).wrapping_add(whole_x as u32);
-    }
-}
-
-/// The weighted mean of two pixels above and two below.
-#[inline(always)]
-fn between<P: Pixel, const C: usize>(upper: &[[P; C]], lower: &[[P; C]], dx: f32, dy: f32) -> [P; C] {
-    std::array::from_fn(|c| {
-        let above = (1.0 - dx) * upper[0][c].to_f32() + dx * upper[1][c].to_f32();
-        let below = (1.0 - dx) * lower[0][c].to_f32() + dx * lower[1][c].to_f32();
-        P::from_f32((1.0 - dy) * above + dy * below)
-    })
-}
-
 /// Brings a coordinate back into `[0, n - 1]` according to the fill mode; `constant` leaves it where it is.
 #[inline]
-fn fold(coordinate: f32, n: usize, mode: FillMode) -> f32 {
+pub(super) fn fold(coordinate: f32, n: usize, mode: FillMode) -> f32 {
     let last = (n - 1) as f32;
     if (0.0..=last).contains(&coordinate) {
         return coordinate;
@@ -299,35 +330,68 @@ fn fold(coordinate: f32, n: usize, mode: FillMode) -> f32 {
     folded.clamp(0.0, last)
 }
 
-/// The largest integer that is not above a coordinate near the image.
-///
-/// `f32::floor` and `f32::round` are calls into the C library on processors without SSE 4.1, which is what the default
-/// target assumes; a conversion to an integer is one instruction.
-#[inline]
-fn floor(coordinate: f32) -> isize {
-    let whole = coordinate as isize;
-    whole - isize::from(whole as f32 > coordinate)
-}
-
-/// The nearest integer, half-way away from zero, as `f32::round`.
-#[inline]
-fn round(coordinate: f32) -> isize {
-    let whole = coordinate as isize;
-    let rest = coordinate - whole as f32;
-    whole + isize::from(rest >= 0.5) - isize::from(rest <= -0.5)
-}
-
 #[cfg(test)]
 mod tests {
+    use kernels::random::Stream;
+
     use super::*;
 
+    fn warped<P: Pixel>(data: &[P], shape: ImageShape, warp: Warp, simple: bool) -> Vec<P> {
+        let mut out = data.to_vec();
+        if simple {
+            let reading = warp.reading.unwrap();
+            let reader = Reader {
+                shape,
+                source: data,
+                reading,
+                fill: reading.fill_value,
+            };
+            reader.warp(&Coordinates::new(warp.matrix), &mut out);
+        } else {
+            warp.apply_in_place(&mut PixelsMut {
+                shape,
+                data: &mut out,
+                range: crate::ValueRange::BYTES,
+                scratch: &mut Vec::new(),
+            });
+        }
+        out
+    }
+
     #[test]
-    fn integers_of_coordinates_are_those_of_the_standard_library() {
-        let mut coordinates: Vec<f32> = (-200..200).map(|i| i as f32 * 0.125).collect();
-        coordinates.extend([0.49999997, 0.99999994, -0.49999997, -1e-30, 1e-30, 2.4999998, 20000.5]);
-        for c in coordinates {
-            assert_eq!(floor(c), c.floor() as isize, "{c}");
-            assert_eq!(round(c), c.round() as isize, "{c}");
+    fn framed_images_are_read_as_the_simple_version_reads_them() {
+        let mut draws = Stream::new(5).op("warps").draws();
+        for (height, width, channels) in [(1, 1, 1), (1, 9, 3), (13, 2, 4), (40, 67, 1), (33, 31, 3)] {
+            let shape: ImageShape = (height, width, channels).into();
+            let bytes: Vec<u8> = (0..height * width * channels).map(|_| draws.below(256) as u8).collect();
+            let floats: Vec<f32> = bytes.iter().map(|&v| f32::from(v)).collect();
+            for turn in 0..40 {
+                let mut near = |middle: f64| middle + draws.uniform_in(-0.6, 0.6);
+                let (a, b) = (
+                    [near(1.0), near(0.0), 9.0 * near(0.0)],
+                    [near(0.0), near(1.0), 9.0 * near(0.0)],
+                );
+                let mut matrix = Matrix::affine(a, b);
+                match turn % 4 {
+                    // A horizon that meets pixels, and places far outside.
+                    1 => matrix.0[6] = -0.25,
+                    2 => matrix.0[2] = 1e9,
+                    3 => matrix.0[5] = f64::NAN,
+                    _ => {}
+                }
+                for mode in [FillMode::Constant, FillMode::Nearest, FillMode::Reflect, FillMode::Wrap] {
+                    for how in [Interpolation::Nearest, Interpolation::Bilinear] {
+                        let warp = Warp::new(matrix, how, mode, 77.0);
+                        let (fast, simple) = (warped(&floats, shape, warp, false), warped(&floats, shape, warp, true));
+                        // The mean of four fill values may be one bit beside them.
+                        let same = fast.iter().zip(&simple).all(|(a, b)| (a - b).abs() < 2e-5);
+                        assert!(same, "{shape} {warp:?}");
+                        let fast = warped(&bytes, shape, warp, false);
+                        let near = fast.iter().zip(&simple).all(|(a, b)| (f32::from(*a) - b).abs() < 0.6);
+                        assert!(near, "{shape} {warp:?}");
+                    }
+                }
+            }
         }
     }
 }

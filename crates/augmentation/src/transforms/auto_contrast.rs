@@ -4,8 +4,10 @@ use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
 use super::NoParameters;
+use crate::arithmetic::{extremes_of_bytes, for_each_value};
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::ValueRange;
 use crate::transform::Transformation;
 
@@ -53,5 +55,28 @@ impl Transformation for AutoContrast {
             }
         }
         Ok(())
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        _parameters: &NoParameters,
+    ) -> Option<Result<()>> {
+        P::units(self.value_range, pixels.range)?;
+        let channels = pixels.shape.channels;
+        let bytes = P::bytes(pixels.data)?;
+        let line = |(low, high): (u8, u8)| {
+            let scale = 255.0 / (f32::from(high) - f32::from(low));
+            if low < high {
+                (scale, f32::from(low) * scale)
+            } else {
+                (1.0, 0.0)
+            }
+        };
+        let lines: Vec<(f32, f32)> = extremes_of_bytes(bytes, channels).into_iter().map(line).collect();
+        for_each_value(bytes, &lines, |value, (scale, shift)| {
+            u8::from_f32(f32::from(value) * scale - shift)
+        });
+        Some(Ok(()))
     }
 }

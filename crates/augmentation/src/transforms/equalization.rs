@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::NoParameters;
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
 use crate::transform::Transformation;
 
@@ -76,6 +77,9 @@ impl Equalization {
     }
 }
 
+/// Levels of a byte.
+const LEVELS: usize = 256;
+
 /// What each bin becomes; `None` where all values lie in one bin.
 fn lookup_table(histogram: &[u64]) -> Option<Vec<f32>> {
     let lowest = histogram.iter().copied().find(|&n| n > 0)?;
@@ -111,5 +115,32 @@ impl Transformation for Equalization {
 
     fn apply(&self, image: &mut Image, _parameters: &NoParameters) -> Result<()> {
         self.apply_batch(std::slice::from_mut(image))
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        _parameters: &NoParameters,
+    ) -> Option<Result<()>> {
+        P::units(self.value_range, pixels.range)?;
+        let channels = pixels.shape.channels;
+        let bytes = P::bytes(pixels.data).filter(|_| self.bins == LEVELS)?;
+        let mut histograms = vec![[0u64; LEVELS]; channels];
+        for pixel in bytes.chunks_exact(channels) {
+            for (histogram, &value) in histograms.iter_mut().zip(pixel) {
+                histogram[usize::from(value)] += 1;
+            }
+        }
+        let table = |histogram: &[u64; LEVELS]| -> [u8; LEVELS] {
+            let table = lookup_table(histogram);
+            std::array::from_fn(|level| table.as_ref().map_or(level as u8, |table| table[level] as u8))
+        };
+        let tables: Vec<[u8; LEVELS]> = histograms.iter().map(table).collect();
+        for pixel in bytes.chunks_exact_mut(channels) {
+            for (value, table) in pixel.iter_mut().zip(&tables) {
+                *value = table[usize::from(*value)];
+            }
+        }
+        Some(Ok(()))
     }
 }

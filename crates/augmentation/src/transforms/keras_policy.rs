@@ -115,7 +115,7 @@ pub(super) fn apply_to_pixels<P: Pixel>(
 /// The layer that drew these parameters.
 fn layer<'a>(transformation: &'static str, layers: &'a [Transform], parameters: &Parameters) -> Result<&'a Transform> {
     let class_name = parameters.class_name();
-    let layer = layers.iter().find(|layer| layer.entry().class_name == class_name);
+    let layer = layers.iter().find(|layer| layer.class_name() == class_name);
     layer.ok_or_else(|| Error::Parameters {
         transformation,
         reason: format!("{class_name} is none of the layers that it chooses from"),

@@ -4,9 +4,9 @@ use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
 use super::{NoParameters, PerChannel};
+use crate::arithmetic::for_each_value;
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageShape};
-use crate::pixels::for_each_value;
 use crate::transform::Transformation;
 
 /// $ y = (x - \mu) / \max(\sigma, 10^{-7}) $ with given mean and variance. Keras: `Normalization`.

@@ -74,7 +74,7 @@ pub(super) struct PolicySettings {
 
 impl PolicySettings {
     pub(super) fn apply(&self, image: &mut Image, parameters: &PolicyParameters) -> Result<()> {
-        need_grey_or_rgb(self.transformation, image)?;
+        need_grey_or_rgb(self.transformation, image.channels)?;
         parameters.steps.iter().try_for_each(|step| self.step(image, *step))
     }
 

@@ -3,11 +3,13 @@
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
-use crate::color::{grey, need_grey_or_rgb};
+use crate::arithmetic::{Recolour, for_each, for_each_colour};
+use crate::color::{GREY, need_grey_or_rgb};
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
 
 /// Moves the colours of RGB images towards grey, or away from it. Keras: `RandomColorDegeneration`.
 ///
@@ -60,14 +62,42 @@ impl Transformation for RandomColorDegeneration {
     }
 
     fn apply(&self, image: &mut Image, parameters: &ColorDegenerationParameters) -> Result<()> {
-        need_grey_or_rgb(Self::CLASS, image)?;
-        for pixel in image.data.chunks_exact_mut(image.channels) {
-            let grey = if pixel.len() == 1 { pixel[0] } else { grey(pixel) };
-            // Three colours; an alpha channel stays.
-            for value in pixel.iter_mut().take(3) {
-                *value = self.value_range.clip(*value + parameters.factor * (grey - *value));
-            }
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &ColorDegenerationParameters,
+    ) -> Option<Result<()>> {
+        let channels = pixels.shape.channels;
+        if let Err(error) = need_grey_or_rgb(Self::CLASS, channels) {
+            return Some(Err(error));
         }
-        Ok(())
+        let (range, factor) = (P::units(self.value_range, pixels.range)?, parameters.factor);
+        if channels == 1 {
+            for_each(pixels.data, |value| P::from_f32(range.clip(value.to_f32())));
+        } else {
+            for_each_colour(pixels.data, channels, Degenerated { range, factor });
+        }
+        Some(Ok(()))
+    }
+}
+
+/// Colours on the way to their grey.
+struct Degenerated {
+    range: ValueRange,
+    factor: f32,
+}
+
+impl Recolour for Degenerated {
+    #[inline(always)]
+    fn of(&self, [red, green, blue]: [f32; 3]) -> [f32; 3] {
+        let grey = red * GREY[0] + green * GREY[1] + blue * GREY[2];
+        [
+            self.range.clip(red + self.factor * (grey - red)),
+            self.range.clip(green + self.factor * (grey - green)),
+            self.range.clip(blue + self.factor * (grey - blue)),
+        ]
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
-use crate::pixels::{Pixel, PixelsMut, channel_means};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
 use crate::transform::{Transformation, on_image};
 
@@ -72,7 +72,7 @@ impl Transformation for RandomContrast {
         parameters: &ContrastParameters,
     ) -> Option<Result<()>> {
         let units = P::units(self.value_range, pixels.range)?;
-        let means = channel_means(pixels.data, pixels.shape.channels);
+        let means = P::means(pixels.data, pixels.shape.channels);
         P::stretch(pixels.data, &means, parameters.contrast_factor, units);
         Some(Ok(()))
     }

@@ -3,10 +3,13 @@
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
+use crate::arithmetic::for_each;
+use crate::blur;
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
 
 /// Blurs with a Gaussian kernel with a probability. Keras: `RandomGaussianBlur`.
 ///
@@ -108,6 +111,9 @@ impl Transformation for RandomGaussianBlur {
         let [k0, k1] = self.kernel_size.pair();
         let [sigma_x, sigma_y] = parameters.blur_factor;
         let (along_x, along_y) = (gaussian(k0, sigma_x), gaussian(k1, sigma_y));
+        if k0 == k1 && blur::has(k0) {
+            return on_image(self, image, parameters);
+        }
         if k0 == k1 {
             // A square kernel is a product: one axis after the other reads 2 k pixels instead of k².
             image.data = convolve_zero_padded(image, &along_y, k1, 1);
@@ -121,6 +127,29 @@ impl Transformation for RandomGaussianBlur {
             *value = self.value_range.clip(*value);
         }
         Ok(())
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &BlurParameters,
+    ) -> Option<Result<()>> {
+        if !parameters.should_apply_blur {
+            return Some(Ok(()));
+        }
+        let [k0, k1] = self.kernel_size.pair();
+        let units = P::units(self.value_range, pixels.range)?;
+        // Outside of the image is the value 0, which bytes have where their range begins with it.
+        if k0 != k1 || !blur::has(k0) || (P::LEVELS && self.value_range.low != 0.0) {
+            return None;
+        }
+        let from_middle = |sigma: f32| gaussian(k0, sigma)[k0 / 2..].to_vec();
+        let [right, down] = parameters.blur_factor.map(from_middle);
+        blur::separable(pixels.data, pixels.shape, &down, &right);
+        if !P::LEVELS {
+            for_each(pixels.data, |value| P::from_f32(units.clip(value.to_f32())));
+        }
+        Some(Ok(()))
     }
 }
 

@@ -52,7 +52,7 @@ impl Transformation for RandomGrayscale {
     }
 
     fn apply(&self, image: &mut Image, parameters: &GrayscaleParameters) -> Result<()> {
-        need_grey_or_rgb(Self::CLASS, image)?;
+        need_grey_or_rgb(Self::CLASS, image.channels)?;
         if parameters.should_apply && image.channels >= 3 {
             for pixel in image.data.chunks_exact_mut(image.channels) {
                 let grey = grey(pixel);

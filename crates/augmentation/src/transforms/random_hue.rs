@@ -3,11 +3,13 @@
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
-use crate::color::{hsv_to_rgb, map_rgb, need_rgb, rgb_to_hsv};
+use crate::arithmetic::{Recolour, for_each_colour};
+use crate::color::{hsv_to_rgb, need_rgb, rgb_to_hsv};
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
 
 /// Turns the hue of RGB images, in either direction. Keras: `RandomHue`.
 ///
@@ -60,19 +62,65 @@ impl Transformation for RandomHue {
     }
 
     fn apply(&self, image: &mut Image, parameters: &HueParameters) -> Result<()> {
-        need_rgb(Self::CLASS, image)?;
-        let range = self.value_range;
-        map_rgb(image, |rgb| {
-            let [hue, saturation, value] = rgb_to_hsv(rgb.map(|v| (v - range.low) / range.width()));
-            let mut hue = hue + parameters.factor;
-            if hue > 1.0 {
-                hue -= 1.0;
-            }
-            if hue < 0.0 {
-                hue += 1.0;
-            }
-            hsv_to_rgb([hue, saturation, value]).map(|v| v.clamp(0.0, 1.0) * range.width() + range.low)
-        });
-        Ok(())
+        on_image(self, image, parameters)
     }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &HueParameters,
+    ) -> Option<Result<()>> {
+        if let Err(error) = need_rgb(Self::CLASS, pixels.shape.channels) {
+            return Some(Err(error));
+        }
+        let range = P::units(self.value_range, pixels.range)?;
+        let (turn, channels) = (parameters.factor, pixels.shape.channels);
+        if P::LEVELS {
+            for_each_colour(pixels.data, channels, TurnedLevels { turn });
+        } else {
+            for_each_colour(pixels.data, channels, Turned { turn, range });
+        }
+        Some(Ok(()))
+    }
+}
+
+/// Colours of values of a range, with a hue that is turned.
+struct Turned {
+    turn: f32,
+    range: ValueRange,
+}
+
+impl Recolour for Turned {
+    #[inline(always)]
+    fn of(&self, [red, green, blue]: [f32; 3]) -> [f32; 3] {
+        let (low, width) = (self.range.low, self.range.width());
+        let unit = [(red - low) / width, (green - low) / width, (blue - low) / width];
+        let [red, green, blue] = turned(unit, self.turn);
+        [red * width + low, green * width + low, blue * width + low]
+    }
+}
+
+/// The same of levels, where nothing has to be divided.
+struct TurnedLevels {
+    turn: f32,
+}
+
+impl Recolour for TurnedLevels {
+    #[inline(always)]
+    fn of(&self, [red, green, blue]: [f32; 3]) -> [f32; 3] {
+        const UNIT: f32 = 1.0 / 255.0;
+        let [red, green, blue] = turned([red * UNIT, green * UNIT, blue * UNIT], self.turn);
+        [red * 255.0, green * 255.0, blue * 255.0]
+    }
+}
+
+/// A colour in [0, 1] with a hue that is turned.
+#[inline(always)]
+fn turned(rgb: [f32; 3], turn: f32) -> [f32; 3] {
+    let [hue, saturation, value] = rgb_to_hsv(rgb);
+    let hue = hue + turn;
+    let hue = if hue > 1.0 { hue - 1.0 } else { hue };
+    let hue = if hue < 0.0 { hue + 1.0 } else { hue };
+    let [red, green, blue] = hsv_to_rgb([hue, saturation, value]);
+    [red.max(0.0).min(1.0), green.max(0.0).min(1.0), blue.max(0.0).min(1.0)]
 }

@@ -70,7 +70,12 @@ impl Transformation for RandomInvert {
     ) -> Option<Result<()>> {
         P::units(self.value_range, pixels.range)?;
         if parameters.apply_inversion {
-            pixels.map_values(|value| self.value_range.high - value);
+            // Bytes exchange their ends where the range begins with 0; Keras subtracts from the highest value whatever the lowest is.
+            if !P::LEVELS || self.value_range.low == 0.0 {
+                P::invert(pixels.data, self.value_range.high);
+            } else {
+                pixels.map_values(|value| self.value_range.high - value);
+            }
         }
         Some(Ok(()))
     }

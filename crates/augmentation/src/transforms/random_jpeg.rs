@@ -95,7 +95,7 @@ impl Transformation for RandomJpeg {
     }
 
     fn apply(&self, image: &mut Image, parameters: &JpegParameters) -> Result<()> {
-        need_grey_or_rgb(Self::CLASS, image)?;
+        need_grey_or_rgb(Self::CLASS, image.channels)?;
         let quality = parameters.quality;
         if !(1..=100).contains(&quality) {
             return Err(Error::Parameters {

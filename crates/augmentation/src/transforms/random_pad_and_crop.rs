@@ -94,6 +94,11 @@ impl Transformation for RandomPadAndCrop {
             channels,
         } = pixels.shape;
         let row = width * channels;
+        if self.fill_mode == FillMode::Constant {
+            let fill = P::from_f32(P::in_units(self.fill_value, pixels.range));
+            shift(pixels.data, pixels.shape, [dy, dx], fill);
+            return Some(Ok(()));
+        }
         pixels.scratch.clear();
         pixels.scratch.extend_from_slice(pixels.data);
         let source: &[P] = pixels.scratch;
@@ -123,6 +128,31 @@ impl Transformation for RandomPadAndCrop {
             }
         }
         Some(Ok(()))
+    }
+}
+
+/// Moves an image by whole pixels where it lies; what comes in from outside is filled.
+fn shift<P: Pixel>(data: &mut [P], shape: ImageShape, [dy, dx]: [i64; 2], fill: P) {
+    let (height, row) = (shape.height, shape.width * shape.channels);
+    let columns = (dx.unsigned_abs() as usize).min(shape.width) * shape.channels;
+    let (from, to) = if dx < 0 { (0, columns) } else { (columns, 0) };
+    let mut line = |y: usize| {
+        let source = y as i64 + dy;
+        let out = y * row;
+        if !(0..height as i64).contains(&source) {
+            data[out..out + row].fill(fill);
+            return;
+        }
+        let start = source as usize * row + from;
+        data.copy_within(start..start + row - columns, out + to);
+        let outside = if dx < 0 { 0 } else { row - columns };
+        data[out + outside..out + outside + columns].fill(fill);
+    };
+    // In the order in which no row is written before it is read.
+    if dy < 0 {
+        (0..height).rev().for_each(&mut line);
+    } else {
+        (0..height).for_each(&mut line);
     }
 }
 

@@ -3,11 +3,13 @@
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
-use crate::color::{hsv_to_rgb, map_rgb, need_rgb, rgb_to_hsv};
+use crate::arithmetic::{Recolour, for_each_colour};
+use crate::color::{hsv_to_rgb, need_rgb, rgb_to_hsv};
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
 
 /// Multiplies the saturation of RGB images. Keras: `RandomSaturation`.
 ///
@@ -62,11 +64,37 @@ impl Transformation for RandomSaturation {
     }
 
     fn apply(&self, image: &mut Image, parameters: &SaturationParameters) -> Result<()> {
-        need_rgb(Self::CLASS, image)?;
-        map_rgb(image, |rgb| {
-            let [hue, saturation, value] = rgb_to_hsv(rgb);
-            hsv_to_rgb([hue, self.value_range.clip(saturation * parameters.factor), value])
-        });
-        Ok(())
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &SaturationParameters,
+    ) -> Option<Result<()>> {
+        if let Err(error) = need_rgb(Self::CLASS, pixels.shape.channels) {
+            return Some(Err(error));
+        }
+        // Saturations do not depend on the unit of values that begin with 0; for others bytes have no such way.
+        if P::LEVELS && (self.value_range != pixels.range || self.value_range.low != 0.0) {
+            return None;
+        }
+        let (range, factor) = (self.value_range, parameters.factor);
+        for_each_colour(pixels.data, pixels.shape.channels, Saturated { range, factor });
+        Some(Ok(()))
+    }
+}
+
+/// Colours with a saturation that is multiplied.
+struct Saturated {
+    range: ValueRange,
+    factor: f32,
+}
+
+impl Recolour for Saturated {
+    #[inline(always)]
+    fn of(&self, rgb: [f32; 3]) -> [f32; 3] {
+        let [hue, saturation, value] = rgb_to_hsv(rgb);
+        hsv_to_rgb([hue, self.range.clip(saturation * self.factor), value])
     }
 }

@@ -3,11 +3,12 @@
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
-use super::convolve_zero_padded;
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
+use crate::vectors::{Work, widest};
 
 /// Blurs or sharpens. Keras: `RandomSharpness`.
 ///
@@ -60,13 +61,77 @@ impl Transformation for RandomSharpness {
     }
 
     fn apply(&self, image: &mut Image, parameters: &SharpnessParameters) -> Result<()> {
-        const A: f32 = 1.0 / 13.0;
-        const B: f32 = 5.0 / 13.0;
-        let smooth = convolve_zero_padded(image, &[A, A, A, A, B, A, A, A, A], 3, 3);
-        let weight = 1.0 - 2.0 * parameters.factor;
-        for (value, smooth) in image.data.iter_mut().zip(smooth) {
-            *value = self.value_range.clip(*value + weight * (smooth - *value));
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &SharpnessParameters,
+    ) -> Option<Result<()>> {
+        let range = P::units(self.value_range, pixels.range)?;
+        // Outside of the image is the value 0, which bytes have where their range begins with it.
+        if P::LEVELS && self.value_range.low != 0.0 {
+            return None;
         }
-        Ok(())
+        let weight = 1.0 - 2.0 * parameters.factor;
+        pixels.scratch.clear();
+        let frame = pixels.shape.channels;
+        for line in pixels.data.chunks_exact(pixels.shape.width * frame) {
+            pixels.scratch.resize(pixels.scratch.len() + frame, P::default());
+            pixels.scratch.extend_from_slice(line);
+            pixels.scratch.resize(pixels.scratch.len() + frame, P::default());
+        }
+        widest(Sharpened {
+            framed: pixels.scratch,
+            out: pixels.data,
+            shape: pixels.shape,
+            range,
+            weight,
+        });
+        Some(Ok(()))
+    }
+}
+
+/// Each value blended with the mean of those around it, among which it counts five times.
+struct Sharpened<'a, P> {
+    /// The image with a pixel of zeros on both sides of each row.
+    framed: &'a [P],
+    out: &'a mut [P],
+    shape: ImageShape,
+    range: ValueRange,
+    weight: f32,
+}
+
+impl<P: Pixel> Work for Sharpened<'_, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (channels, height) = (self.shape.channels, self.shape.height);
+        let row = self.shape.width * channels;
+        let wide = row + 2 * channels;
+        // Sums of three rows, with their ends.
+        let mut sums = vec![0f32; wide];
+        for (y, out) in self.out.chunks_exact_mut(row).enumerate() {
+            sums.fill(0.0);
+            for line in self
+                .framed
+                .chunks_exact(wide)
+                .take(height.min(y + 2))
+                .skip(y.saturating_sub(1))
+            {
+                for (sum, value) in sums.iter_mut().zip(line) {
+                    *sum += value.to_f32();
+                }
+            }
+            let own = &self.framed[y * wide + channels..][..row];
+            let (left, middle, right) = (&sums[..row], &sums[channels..][..row], &sums[2 * channels..][..row]);
+            for i in 0..row {
+                let value = own[i].to_f32();
+                let smooth = (left[i] + middle[i] + right[i] + 4.0 * value) * (1.0 / 13.0);
+                out[i] = P::from_f32(self.range.clip(value + self.weight * (smooth - value)));
+            }
+        }
     }
 }

@@ -1,0 +1,111 @@
+//! Bilinear means of many pixels at once, of a framed image: bytes in whole numbers, floats as they are.
+
+use super::coordinates::{CHUNK, Places};
+use crate::vectors::nearest;
+
+/// Bits of a weight of bytes: with one rounding, each result is within 0.6 of a level of the exact one.
+const WEIGHT: u32 = 13;
+
+/// The values where the pixels of a chunk begin, eight each, from one of two rows.
+#[inline(always)]
+fn eight(source: &[u8], at: usize) -> u64 {
+    source[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// Of bytes: `below` is the image from its second row on.
+#[inline(always)]
+pub(crate) fn of_bytes<const C: usize>(source: &[u8], below: &[u8], places: &Places, out: &mut [[u8; C]; CHUNK]) {
+    // The four pixels around each place, the channels of one in one number.
+    let mut corners = [[0u32; CHUNK]; 4];
+    for j in 0..CHUNK {
+        let at = places.numbers[j] as usize * C;
+        let (upper, lower) = (eight(source, at), eight(below, at));
+        corners[0][j] = upper as u32;
+        corners[1][j] = (upper >> (8 * C)) as u32;
+        corners[2][j] = lower as u32;
+        corners[3][j] = (lower >> (8 * C)) as u32;
+    }
+    let mut weights = [[0u32; CHUNK]; 4];
+    weigh(places, &mut weights);
+    let mut levels = [[0u8; CHUNK]; C];
+    for (c, levels) in levels.iter_mut().enumerate() {
+        let shift = 8 * c as u32;
+        for j in 0..CHUNK {
+            // Masked weights tell the compiler that products fit 32 bits of two times 16.
+            let part = |k: usize| ((corners[k][j] >> shift) & 0xff) * (weights[k][j] & 0x3fff);
+            let sum = part(0) + part(1) + part(2) + part(3);
+            levels[j] = ((sum + (1 << (WEIGHT - 1))) >> WEIGHT) as u8;
+        }
+    }
+    for (j, pixel) in out.iter_mut().enumerate() {
+        for (value, levels) in pixel.iter_mut().zip(&levels) {
+            *value = levels[j];
+        }
+    }
+}
+
+/// The weights of the pixel itself, of the right, the lower, and the lower right one.
+#[inline(always)]
+fn weigh(places: &Places, weights: &mut [[u32; CHUNK]; 4]) {
+    const ONE: f32 = (1 << WEIGHT) as f32;
+    for j in 0..CHUNK {
+        let (dx, dy) = (places.right[j], places.down[j]);
+        // Rounding keeps order, so that none of the differences is below 0.
+        let both = nearest(dx * dy * ONE);
+        let (right, below) = (nearest(dx * ONE) - both, nearest(dy * ONE) - both);
+        weights[0][j] = ((1 << WEIGHT) - right - below - both).max(0) as u32;
+        weights[1][j] = right as u32;
+        weights[2][j] = below as u32;
+        weights[3][j] = both as u32;
+    }
+}
+
+/// Of floats.
+#[inline(always)]
+pub(crate) fn of_floats<const C: usize>(source: &[f32], below: &[f32], places: &Places, out: &mut [[f32; C]; CHUNK]) {
+    if C == 1 {
+        let mut corners = [[0f32; CHUNK]; 4];
+        for j in 0..CHUNK {
+            let at = places.numbers[j] as usize;
+            let (upper, lower) = (two(source, at), two(below, at));
+            corners[0][j] = upper[0];
+            corners[1][j] = upper[1];
+            corners[2][j] = lower[0];
+            corners[3][j] = lower[1];
+        }
+        for j in 0..CHUNK {
+            let around = [corners[0][j], corners[1][j], corners[2][j], corners[3][j]];
+            out[j][0] = mean(around, places.right[j], places.down[j]);
+        }
+        return;
+    }
+    // The channels of a pixel in the lanes of one register; the fourth lane of three is the next pixel's.
+    for j in 0..CHUNK {
+        let at = places.numbers[j] as usize * C;
+        let (upper, lower) = (four(source, at), four(below, at));
+        let (next, low_next) = (four(source, at + C), four(below, at + C));
+        let (dx, dy) = (places.right[j], places.down[j]);
+        let mut lanes = [0f32; 4];
+        for c in 0..4 {
+            lanes[c] = mean([upper[c], next[c], lower[c], low_next[c]], dx, dy);
+        }
+        out[j].copy_from_slice(&lanes[..C]);
+    }
+}
+
+#[inline(always)]
+fn mean([left, right, low_left, low_right]: [f32; 4], dx: f32, dy: f32) -> f32 {
+    let above = (1.0 - dx) * left + dx * right;
+    let below = (1.0 - dx) * low_left + dx * low_right;
+    (1.0 - dy) * above + dy * below
+}
+
+#[inline(always)]
+fn two(source: &[f32], at: usize) -> [f32; 2] {
+    source[at..].first_chunk().copied().unwrap_or_default()
+}
+
+#[inline(always)]
+fn four(source: &[f32], at: usize) -> [f32; 4] {
+    source[at..].first_chunk().copied().unwrap_or_default()
+}
