@@ -90,14 +90,18 @@ pub(crate) fn build(package: &str, target: &[&str; 2], options: &[&str]) -> Resu
     );
 }
 
-/// The folder into which cargo builds.
-pub(crate) fn target_folder() -> Result<PathBuf> {
+/// What `cargo metadata` says of the workspace, without its dependencies.
+pub(crate) fn metadata() -> Result<serde_json::Value> {
     let output = cargo_in_root()
         .args(["metadata", "--no-deps", "--format-version", "1"])
         .output()
         .context("cargo metadata could not be started")?;
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
+    serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")
+}
+
+/// The folder into which cargo builds.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    let metadata = metadata()?;
     let folder = metadata["target_directory"].as_str();
     folder
         .map(PathBuf::from)

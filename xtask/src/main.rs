@@ -12,6 +12,7 @@
 
 mod bench;
 mod cargo;
+mod docs;
 mod features;
 mod page;
 mod python;
@@ -60,12 +61,8 @@ enum Command {
     },
     /// Run benches: kernels against the processor's peak, training against other libraries, or criterion's as they are
     Bench(bench::BenchArgs),
-    /// Build the documentation of all crates; a warning is an error
-    Docs {
-        /// Open it in the browser
-        #[arg(long)]
-        open: bool,
-    },
+    /// Write the numbers of a run into the pages of docs/, or check them; build the book, or the documentation of the crates
+    Docs(docs::DocsArgs),
     /// Check what the compiler does not: the arrows between crates, `unsafe` only in kernels, the size of files
     Tidy,
     /// Check the page and the JSON records of `all`: complete, self-contained, well-formed
@@ -122,7 +119,7 @@ fn main() -> Result<ExitCode> {
             cargo::run_with("test", &cargo::selection(&packages), &rest, environment)
         }
         Command::Bench(args) => bench::run(&args),
-        Command::Docs { open } => cargo::docs(open),
+        Command::Docs(args) => docs::run(&args),
         Command::Tidy => tidy::check(),
         Command::CheckPage { folder } => page::check(&folder),
     }

@@ -1,66 +1,13 @@
 //! Checks of the house rules that neither the compiler nor clippy knows (`docs/architecture.md`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-/// What each crate may depend on inside the workspace, besides itself. Arrows only point up this list: a crate names
-/// nothing that stands below it.
-const ARROWS: [(&str, &[&str]); 13] = [
-    ("nn-theory", &[]),
-    ("datasets", &[]),
-    ("kernels", &[]),
-    ("report", &[]),
-    ("backprop", &["kernels"]),
-    ("augmentation", &["kernels"]),
-    ("models", &["nn-theory", "kernels"]),
-    ("optimizers", &["kernels"]),
-    ("persistence", &["nn-theory", "kernels", "models", "optimizers"]),
-    (
-        "training",
-        &[
-            "nn-theory",
-            "datasets",
-            "augmentation",
-            "kernels",
-            "models",
-            "optimizers",
-            "persistence",
-        ],
-    ),
-    (
-        "optimizers-bench",
-        &[
-            "nn-theory",
-            "datasets",
-            "kernels",
-            "models",
-            "optimizers",
-            "training",
-            "report",
-        ],
-    ),
-    (
-        "lab",
-        &[
-            "nn-theory",
-            "datasets",
-            "augmentation",
-            "kernels",
-            "models",
-            "optimizers",
-            "training",
-            "optimizers-bench",
-            "persistence",
-            "backprop",
-            "report",
-        ],
-    ),
-    ("xtask", &[]),
-];
+use super::docs::Drawing;
 
 /// A source file longer than this holds two ideas.
 const LONGEST_FILE: usize = 600;
@@ -69,13 +16,16 @@ const LONGEST_FILE: usize = 600;
 #[expect(clippy::print_stdout, reason = "xtask talks to the person who runs it")]
 pub(crate) fn check() -> Result<ExitCode> {
     let root = super::cargo::root();
-    let mut faults = arrows(&dependencies(&root)?);
+    let page = fs::read_to_string(root.join("docs").join("architecture.md")).context("docs/architecture.md")?;
+    let drawing = Drawing::read(&page).map_err(anyhow::Error::msg)?;
+    let mut faults = drawing.faults(&dependencies()?);
     for file in sources(&root)? {
         let text = fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
         let name = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
         faults.extend(source(&name, &text));
     }
-    let names: Vec<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
+    faults.extend(super::docs::faults()?);
+    let names: Vec<&str> = drawing.rooms.iter().map(String::as_str).collect();
     faults.extend(super::features::faults(&names)?);
     for fault in &faults {
         println!("tidy: {fault}");
@@ -89,14 +39,8 @@ pub(crate) fn check() -> Result<ExitCode> {
 }
 
 /// The workspace's own crates that each crate names under `[dependencies]`, as cargo sees them.
-fn dependencies(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .current_dir(root)
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .output()
-        .context("cargo metadata could not be started")?;
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
+fn dependencies() -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let metadata = super::cargo::metadata()?;
     let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
     let packages = list(&metadata["packages"]);
@@ -115,28 +59,6 @@ fn dependencies(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
             )
         })
         .collect())
-}
-
-fn arrows(found: &BTreeMap<String, Vec<String>>) -> Vec<String> {
-    let mut faults = Vec::new();
-    for (name, allowed) in ARROWS {
-        let Some(uses) = found.get(name) else {
-            faults.push(format!("the crate {name} of docs/architecture.md is missing"));
-            continue;
-        };
-        for used in uses.iter().filter(|used| !allowed.contains(&used.as_str())) {
-            faults.push(format!(
-                "{name} depends on {used}, an arrow that docs/architecture.md does not draw"
-            ));
-        }
-    }
-    for name in found
-        .keys()
-        .filter(|name| ARROWS.iter().all(|(known, _)| known != name))
-    {
-        faults.push(format!("the crate {name} is not in docs/architecture.md"));
-    }
-    faults
 }
 
 fn source(name: &str, text: &str) -> Vec<String> {
@@ -180,14 +102,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arrow_that_points_back_is_a_fault() {
-        let mut found: BTreeMap<String, Vec<String>> =
-            ARROWS.iter().map(|(name, _)| (name.to_string(), vec![])).collect();
-        assert!(arrows(&found).is_empty());
-        found.insert("kernels".to_string(), vec!["training".to_string()]);
-        assert_eq!(arrows(&found).len(), 1);
-        found.remove("report");
-        assert_eq!(arrows(&found).len(), 2);
+    fn the_drawing_is_what_cargo_says() {
+        let root = super::super::cargo::root();
+        let page = fs::read_to_string(root.join("docs").join("architecture.md")).unwrap();
+        let faults = Drawing::read(&page).unwrap().faults(&dependencies().unwrap());
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+
+    #[test]
+    fn links_and_code_of_all_pages_are_in_order() {
+        let faults = super::super::docs::faults().unwrap();
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
     }
 
     #[test]

@@ -57,3 +57,10 @@ pub use pixels::{Pixel, PixelsMut};
 pub use range::{Factor, ValueRange};
 pub use transform::{CATALOGUE, Entry, Parameters, Transform, Transformation, find};
 pub use transforms::*;
+
+/// The pages whose code runs with the other examples of this crate.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/crates/augmentation.md")]
+    struct Page;
+}

@@ -50,3 +50,12 @@ pub mod tape;
 
 pub use error::{Error, Result};
 pub use matrix::Matrix;
+
+/// The pages whose code runs with the other examples of this crate.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/crates/backprop.md")]
+    struct Page;
+    #[doc = include_str!("../../../docs/exercises/6.md")]
+    struct ExerciseSix;
+}

@@ -80,3 +80,10 @@ pub use presence::{Presence, presence};
 pub use progress::{Progress, Silent};
 pub use stratified::every_fifth;
 pub use verify::{FileReport, FileState, Verification, verify};
+
+/// The pages whose code runs with the other examples of this crate.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/crates/datasets.md")]
+    struct Page;
+}

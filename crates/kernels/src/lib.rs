@@ -82,7 +82,11 @@ pub use precision::MatmulPrecision;
 pub use prefetch::prefetch;
 pub use window::Padding;
 
-/// The programs of `docs/upstream.md` are compiled and run with the other examples.
+/// The pages whose code runs with the other examples of this crate.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/upstream.md")]
-pub struct Upstream;
+mod pages {
+    #[doc = include_str!("../../../docs/crates/kernels.md")]
+    struct Page;
+    #[doc = include_str!("../../../docs/upstream.md")]
+    struct Upstream;
+}

@@ -45,3 +45,10 @@ pub use layers::RUNNABLE;
 pub use network::{MAX_PARAMETERS, Mode, Network, Recorded, Weight};
 pub use regularizers::Regularizer;
 pub use transfer::{LoadReport, ShapeMismatch};
+
+/// The pages whose code runs with the other examples of this crate.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/crates/models.md")]
+    struct Page;
+}

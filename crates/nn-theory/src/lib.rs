@@ -69,3 +69,14 @@ pub use plot::{MAX_DRAWN_BOXES, Plot, PlotOptions, RankDir};
 pub use shape::Shape;
 pub use summary::{OptimizerSize, SummaryOptions, memory_size};
 pub use weight::WeightSpec;
+
+/// The pages whose code runs with the other examples of this crate.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/crates/nn-theory.md")]
+    struct Page;
+    #[doc = include_str!("../../../docs/exercises/1.md")]
+    struct ExerciseOne;
+    #[doc = include_str!("../../../docs/exercises/2.md")]
+    struct ExerciseTwo;
+}

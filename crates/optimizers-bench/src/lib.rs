@@ -69,3 +69,12 @@ pub use statistics::{Interval, median};
 pub use sweep::{Cell, Progress, Sweep};
 pub use task::{Measure, Task, TaskDescription};
 pub use trial::{Configuration, Outcome, Point, Run, Timing, Trial};
+
+/// The pages whose code runs with the other examples of this crate.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/crates/optimizers-bench.md")]
+    struct Page;
+    #[doc = include_str!("../../../docs/exercises/3.md")]
+    struct ExerciseThree;
+}

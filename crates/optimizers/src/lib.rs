@@ -81,3 +81,10 @@ pub use pieces::{Pieces, Prepare, Unmade};
 pub use rule::{Rule, Target, Term};
 pub use transformation::{Chain, Pass, Transformation};
 pub use whole::Updated;
+
+/// The pages whose code runs with the other examples of this crate.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/crates/optimizers.md")]
+    struct Page;
+}

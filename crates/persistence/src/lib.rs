@@ -68,3 +68,10 @@ pub use safetensors::Dtype;
 pub use saving::{Contents, READ, SavedModel, WRITTEN, load, open, open_with, read, save, save_with, to_bytes, write};
 pub use source::Source;
 pub use stored::StoredTensor;
+
+/// The pages whose code runs with the other examples of this crate.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/crates/persistence.md")]
+    struct Page;
+}

@@ -48,3 +48,10 @@ pub use document::{Answer, Block, Figure, Interactive, NoteKind};
 pub use error::{Error, Result};
 pub use page::Page;
 pub use table::{Align, Table};
+
+/// The pages whose code runs with the other examples of this crate.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/crates/report.md")]
+    struct Page;
+}

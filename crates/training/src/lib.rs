@@ -71,7 +71,7 @@ pub use samples::{Samples, Targets};
 pub use trainer::Trainer;
 pub use validation::ValidationSplit;
 
-/// The README and the pages for newcomers, whose code runs with the other examples here because this crate sits on all others.
+/// The README, the pages for newcomers and those of exercises 4 and 5, whose code runs with the other examples here because this crate sits on all others.
 #[cfg(doctest)]
 mod pages {
     #[doc = include_str!("../../../README.md")]
@@ -80,4 +80,14 @@ mod pages {
     struct ComingFromKeras;
     #[doc = include_str!("../../../docs/coming-from-pytorch.md")]
     struct ComingFromPyTorch;
+    #[doc = include_str!("../../../docs/getting-started.md")]
+    struct GettingStarted;
+    #[doc = include_str!("../../../docs/crates.md")]
+    struct Crates;
+    #[doc = include_str!("../../../docs/crates/training.md")]
+    struct Page;
+    #[doc = include_str!("../../../docs/exercises/4.md")]
+    struct ExerciseFour;
+    #[doc = include_str!("../../../docs/exercises/5.md")]
+    struct ExerciseFive;
 }

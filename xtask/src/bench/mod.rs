@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::cargo;
+use crate::{cargo, docs};
 
 /// Options of `bench`.
 #[derive(Args)]
@@ -93,6 +93,13 @@ impl Place {
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
+    let code = measure(args)?;
+    // A page that was just measured, or measured for the first time, is in the list of all.
+    docs::list_benchmarks()?;
+    Ok(code)
+}
+
+fn measure(args: &BenchArgs) -> Result<ExitCode> {
     match &args.what {
         None => cargo::run("bench", &cargo::selection(&args.packages), &args.rest),
         Some(What::Kernels { filter }) => kernels::run(filter.as_deref()),

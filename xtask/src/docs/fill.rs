@@ -1,0 +1,309 @@
+//! A page with the numbers of a run.
+
+use serde_json::{Value, json};
+
+use super::condition::{broken, holds};
+use super::marks::{Piece, pieces};
+use super::record::{Records, find};
+use super::value::{formatted, plain};
+
+/// A page filled in, what became of each place, and what is wrong.
+pub(super) struct Filled {
+    pub(super) text: String,
+    pub(super) blocks: Vec<Block>,
+    pub(super) faults: Vec<String>,
+}
+
+/// A place that a run fills in.
+pub(super) struct Block {
+    pub(super) line: usize,
+    pub(super) source: String,
+    pub(super) before: String,
+    pub(super) after: String,
+    pub(super) agreement: Agreement,
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Agreement {
+    /// To the digit.
+    Exact,
+    /// The same words and rows; numbers that come from training differ, as they may on another processor.
+    Structure,
+    /// Other words or rows, or another number that no training moves.
+    Different,
+    /// There is no record of this run, and the place stays as it is.
+    NoRecord,
+}
+
+/// Fills in a page. What cannot be filled in stays as it is, and is a fault.
+pub(super) fn page(text: &str, records: &Records) -> Filled {
+    let mut filled = Filled {
+        text: String::new(),
+        blocks: Vec::new(),
+        faults: Vec::new(),
+    };
+    let pieces = match pieces(text) {
+        Ok(pieces) => pieces,
+        Err(fault) => {
+            filled.text = text.to_string();
+            filled.faults.push(fault);
+            return filled;
+        }
+    };
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => filled.text.push_str(text),
+            Piece::Holds {
+                line,
+                mark,
+                source,
+                conditions,
+            } => {
+                filled.text.push_str(mark);
+                let outcome = records
+                    .get(source)
+                    .and_then(|record| record.map_or(Ok(None), |record| broken(&record, conditions)));
+                if let Err(fault) | Ok(Some(fault)) = outcome {
+                    filled.faults.push(format!("line {line}: {fault}"));
+                }
+            }
+            Piece::Run {
+                line,
+                open,
+                head,
+                template,
+                body,
+            } => {
+                let source = head.split_whitespace().next().unwrap_or_default();
+                let outcome = records
+                    .get(source)
+                    .and_then(|record| record.map(|record| render(&record, head, template)).transpose());
+                let (after, agreement) = match outcome {
+                    Ok(Some(text)) => {
+                        let after = if open.contains('\n') {
+                            format!("\n\n{text}\n\n")
+                        } else {
+                            text
+                        };
+                        let agreement = agreement(source, body, &after);
+                        (after, agreement)
+                    }
+                    Ok(None) => (body.to_string(), Agreement::NoRecord),
+                    Err(fault) => {
+                        filled.faults.push(format!("line {line}: {fault}"));
+                        (body.to_string(), Agreement::NoRecord)
+                    }
+                };
+                filled.text.push_str(open);
+                filled.text.push_str(&after);
+                filled.text.push_str("<!-- end -->");
+                filled.blocks.push(Block {
+                    line,
+                    source: source.to_string(),
+                    before: body.to_string(),
+                    after,
+                    agreement,
+                });
+            }
+        }
+    }
+    filled
+}
+
+/// Exercises 1 and 2 compute with whole numbers; the others train, and the last bits of that are the processor's.
+fn agreement(source: &str, before: &str, after: &str) -> Agreement {
+    if before == after {
+        return Agreement::Exact;
+    }
+    let trained = !["1", "2"].contains(&source);
+    if trained && skeleton(before) == skeleton(after) {
+        Agreement::Structure
+    } else {
+        Agreement::Different
+    }
+}
+
+/// A text without its numbers, their emphasis, signs and spaces, its lines in the order of their words.
+fn skeleton(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = text
+        .lines()
+        .map(|line| {
+            line.chars()
+                .filter(|character| !(character.is_numeric() || "*+−-.,·∞ ".contains(*character)))
+                .collect()
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// What stands between the marks: the template with its values, or its last line once for each entry.
+fn render(record: &Value, head: &str, template: &str) -> Result<String, String> {
+    let Some((_, each)) = head.split_once(" each ") else {
+        return filled_in(record, record, template);
+    };
+    let (each, first) = divide(each, " first ");
+    let (each, sort) = divide(each, " sort ");
+    let (path, condition) = divide(each, " where ");
+    let mut entries = entries(&find(record, path)?)?;
+    if let Some(condition) = condition {
+        let mut kept = Vec::new();
+        for entry in entries {
+            if condition
+                .split(" and ")
+                .map(|one| holds(&entry, one))
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
+                .all(|yes| yes)
+            {
+                kept.push(entry);
+            }
+        }
+        entries = kept;
+    }
+    if let Some(key) = sort {
+        let (key, falling) = key.strip_prefix('-').map_or((key, false), |key| (key, true));
+        // What is missing comes last, rising and falling.
+        entries.sort_by(|left, right| {
+            let number = |entry| find(entry, key).ok().and_then(|value| value.as_f64());
+            match (number(left), number(right)) {
+                (Some(left), Some(right)) if falling => right.total_cmp(&left),
+                (Some(left), Some(right)) => left.total_cmp(&right),
+                (left, right) => left.is_none().cmp(&right.is_none()),
+            }
+        });
+    }
+    if let Some(first) = first {
+        entries.truncate(first.parse().map_err(|_| format!("`first {first}` is no number"))?);
+    }
+    if entries.is_empty() {
+        return Err(format!("`{each}` leaves no row"));
+    }
+    let mut lines: Vec<&str> = template.lines().collect();
+    let row = lines.pop().unwrap_or_default();
+    let mut text: Vec<String> = lines.into_iter().map(str::to_string).collect();
+    for entry in &entries {
+        text.push(filled_in(record, entry, row)?);
+    }
+    Ok(text.join("\n"))
+}
+
+fn divide<'a>(text: &'a str, word: &str) -> (&'a str, Option<&'a str>) {
+    match text.split_once(word) {
+        Some((before, after)) => (before.trim(), Some(after.trim())),
+        None => (text.trim(), None),
+    }
+}
+
+/// The entries of a list, or of an object with their names as `key`.
+fn entries(value: &Value) -> Result<Vec<Value>, String> {
+    match value {
+        Value::Array(list) => Ok(list.clone()),
+        Value::Object(map) => Ok(map
+            .iter()
+            .map(|(key, value)| {
+                let mut entry = value.clone();
+                match entry.as_object_mut() {
+                    Some(fields) => {
+                        fields.insert("key".to_string(), json!(key));
+                        entry
+                    }
+                    None => json!({"key": key, "value": value}),
+                }
+            })
+            .collect()),
+        _ => Err(format!("{value} has no entries")),
+    }
+}
+
+/// A template with its `{path as format}` replaced; a path that begins with `/` starts at the record, others at the entry.
+fn filled_in(record: &Value, entry: &Value, template: &str) -> Result<String, String> {
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some(start) = rest.find('{') {
+        let (before, inside) = (&rest[..start], &rest[start + 1..]);
+        let end = inside
+            .find('}')
+            .ok_or_else(|| format!("`{template}` has a {{ without its }}"))?;
+        let (what, format) = divide(&inside[..end], " as ");
+        text.push_str(before);
+        text.push_str(&formatted(&computed(record, entry, what)?, format.unwrap_or_default())?);
+        rest = &inside[end + 1..];
+    }
+    text.push_str(rest);
+    Ok(text)
+}
+
+/// A value, or the quotient or difference of two.
+fn computed(record: &Value, entry: &Value, what: &str) -> Result<Value, String> {
+    let value = |path: &str| match path.trim().strip_prefix('/') {
+        Some(path) => find(record, path),
+        None => find(entry, path),
+    };
+    let number = |path: &str| {
+        let value = value(path)?;
+        value
+            .as_f64()
+            .ok_or_else(|| format!("`{}` is {}, no number", path.trim(), plain(&value)))
+    };
+    for (operator, compute) in [(" / ", (|a, b| a / b) as fn(f64, f64) -> f64), (" - ", |a, b| a - b)] {
+        if let Some((left, right)) = what.split_once(operator) {
+            return Ok(json!(compute(number(left)?, number(right)?)));
+        }
+    }
+    value(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Value {
+        json!({
+            "total": 4,
+            "list": [{"name": "b", "n": 1, "at": 0.5}, {"name": "a", "n": 3, "at": null}, {"name": "c", "n": 2, "at": 0.25}],
+            "map": {"x": {"n": 1}, "y": {"n": 2}}
+        })
+    }
+
+    #[test]
+    fn rows_are_chosen_and_sorted() {
+        let rows = |head: &str| render(&record(), head, "| n |\n|---|\n| {name} {n / /total as percent 0} |");
+        assert_eq!(
+            rows("1 each list where n > 1 sort -n").unwrap(),
+            "| n |\n|---|\n| a 75 % |\n| c 50 % |"
+        );
+        assert_eq!(
+            rows("1 each list sort at first 2").unwrap(),
+            "| n |\n|---|\n| c 50 % |\n| b 25 % |"
+        );
+        assert!(rows("1 each list where n > 9").unwrap_err().contains("no row"));
+        assert_eq!(render(&record(), "1 each map", "{key}={n}").unwrap(), "x=1\ny=2");
+        assert!(rows("1 each total").unwrap_err().contains("no entries"));
+    }
+
+    #[test]
+    fn training_may_differ_in_its_digits_and_nothing_else() {
+        assert_eq!(agreement("3", "a 97.4 %", "a 97.4 %"), Agreement::Exact);
+        assert_eq!(
+            agreement("3", "a 97.4 %\nb 3", "b 4\na **96.1** %"),
+            Agreement::Structure
+        );
+        assert_eq!(agreement("3", "a 97.4 %", "c 97.4 %"), Agreement::Different);
+        assert_eq!(
+            agreement("1", "a 4", "a 5"),
+            Agreement::Different,
+            "nothing is trained in exercise 1"
+        );
+    }
+
+    #[test]
+    fn a_page_keeps_what_no_run_is_known_of() {
+        let records = Records::new("no/such/folder".into());
+        let text = "x <!-- run 3: {a} -->5<!-- end -->\n\n<!-- holds 3: a > 2 -->";
+        let filled = page(text, &records);
+        assert_eq!(filled.text, text);
+        assert_eq!(filled.blocks[0].agreement, Agreement::NoRecord);
+        assert!(filled.faults.is_empty());
+    }
+}
