@@ -13,6 +13,7 @@
 mod bench;
 mod cargo;
 mod docs;
+mod examples;
 mod features;
 mod page;
 mod python;
@@ -63,6 +64,12 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Write the numbers of a run into the pages of docs/, or check them; build the book, or the documentation of the crates
     Docs(docs::DocsArgs),
+    /// Run the examples of all crates, or of some
+    Examples {
+        /// Only of this crate (can be given several times)
+        #[arg(short, long = "package", value_name = "CRATE")]
+        packages: Vec<String>,
+    },
     /// Check what the compiler does not: the arrows between crates, `unsafe` only in kernels, the size of files
     Tidy,
     /// Check the page and the JSON records of `all`: complete, self-contained, well-formed
@@ -120,6 +127,7 @@ fn main() -> Result<ExitCode> {
         }
         Command::Bench(args) => bench::run(&args),
         Command::Docs(args) => docs::run(&args),
+        Command::Examples { packages } => examples::run(&packages),
         Command::Tidy => tidy::check(),
         Command::CheckPage { folder } => page::check(&folder),
     }

@@ -1,14 +1,20 @@
 //! Draws a Keras configuration as `keras.utils.plot_model` does:
 //! `cargo run -p nn-theory --example keras_plot -- model.config.json [--dot] [shapes] [activations] [dtype] [trainable]
-//! [nested] [anonymous] [LR|TB|BT|RL] > model.svg`.
+//! [nested] [anonymous] [LR|TB|BT|RL] > model.svg` (without a file: a network of two layers).
 
-use nn_theory::{ModelSpec, PlotOptions, RankDir};
+use nn_theory::{Dense, ModelSpec, PlotOptions, RankDir};
 use std::{env, error::Error, fs, io::Write};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
-    let path = arguments.next().ok_or("give the path of a Keras configuration")?;
-    let model = ModelSpec::from_keras_json(&fs::read_to_string(path)?)?;
+    let model = match arguments.next() {
+        Some(path) => ModelSpec::from_keras_json(&fs::read_to_string(path)?)?,
+        None => ModelSpec::sequential("two")
+            .input([1024])
+            .layer(Dense::new(2))
+            .layer(Dense::new(2))
+            .build()?,
+    };
     let (mut options, mut dot) = (PlotOptions::default(), false);
     for argument in arguments {
         match argument.as_str() {

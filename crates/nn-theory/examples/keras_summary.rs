@@ -1,4 +1,5 @@
-//! Prints the summary of a Keras configuration: `cargo run -p nn-theory --example keras_summary -- model.config.json`.
+//! Prints the summary of a Keras configuration: `cargo run -p nn-theory --example keras_summary -- model.config.json`
+//! (without a file: of a small residual network).
 //!
 //! With `--deep N` it reads, instead of a file, a configuration of N layers that it writes itself, and prints how long
 //! reading and printing took.
@@ -11,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["--deep", layers] => {
-            let text = deep(layers.parse()?)?;
+            let text = deep(layers.parse()?)?.to_keras_json();
             let start = Instant::now();
             let model = ModelSpec::from_keras_json(&text)?;
             let read = start.elapsed();
@@ -24,18 +25,19 @@ fn main() -> Result<(), Box<dyn Error>> {
             )?;
             writeln!(out, "{} lines", summary.lines().count())?;
         }
-        ["--write", layers] => writeln!(out, "{}", deep(layers.parse()?)?)?,
+        ["--write", layers] => writeln!(out, "{}", deep(layers.parse()?)?.to_keras_json())?,
         [path] => {
             let model = ModelSpec::from_keras_json(&fs::read_to_string(path)?)?;
             out.write_all(model.summary(&SummaryOptions::default())?.as_bytes())?;
         }
+        [] => out.write_all(deep(4)?.summary(&SummaryOptions::default())?.as_bytes())?,
         _ => return Err("give the path of a Keras configuration, or --deep N".into()),
     }
     Ok(())
 }
 
-/// The configuration of a residual network: dense layers and the sums that step over them.
-fn deep(layers: usize) -> nn_theory::Result<String> {
+/// A residual network: dense layers and the sums that step over them.
+fn deep(layers: usize) -> nn_theory::Result<ModelSpec> {
     let mut graph = ModelSpec::functional("deep");
     let input = graph.input([64])?;
     let mut x = input;
@@ -43,5 +45,5 @@ fn deep(layers: usize) -> nn_theory::Result<String> {
         let y = graph.layer(Dense::new(64).activation(Activation::Relu), x)?;
         x = graph.layer(Add::new(), [x, y])?;
     }
-    Ok(graph.build(input, x)?.to_keras_json())
+    graph.build(input, x)
 }
