@@ -9,7 +9,7 @@ use kernels::random::Stream;
 const BATCH: u64 = 128;
 
 fn throughput(c: &mut Criterion) {
-    for shape in [(28, 28, 1), (32, 32, 3)] {
+    for shape in [(28, 28, 1), (32, 32, 3), (224, 224, 3)] {
         let (height, width, channels) = shape;
         let mut group = c.benchmark_group(format!("{height}x{width}x{channels}"));
         group.throughput(Throughput::Elements(BATCH));

@@ -20,9 +20,6 @@ static ALLOCATOR: kernels::memory::Recycling = kernels::memory::Recycling::new()
 const BATCH: usize = 128;
 const CLASSES: usize = 10;
 
-/// Blocks that the median is taken of.
-const BLOCKS: usize = 5;
-
 #[derive(Parser)]
 struct Options {
     /// Only these
@@ -38,6 +35,9 @@ struct Options {
     dtypes: Vec<String>,
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// Blocks that the median is taken of
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    blocks: u16,
     /// Least seconds of a block
     #[arg(long, default_value_t = 0.2)]
     seconds: f64,
@@ -124,7 +124,7 @@ fn copy<T: Copy + Send + Sync>(to: &mut [T], from: &[T]) {
 
 /// The median over blocks of the seconds of a call.
 fn seconds(
-    least: f64,
+    options: &Options,
     original: &Images,
     mut call: impl FnMut(&mut Images, u64) -> Result<(), Error>,
 ) -> Result<f64, Error> {
@@ -143,10 +143,11 @@ fn seconds(
         }
         Ok(spent.as_secs_f64() / f64::from(calls))
     };
-    block(least / 4.0)?;
-    let mut times = (0..BLOCKS).map(|_| block(least)).collect::<Result<Vec<_>, _>>()?;
+    block(options.seconds / 4.0)?;
+    let blocks = (0..options.blocks).map(|_| block(options.seconds));
+    let mut times = blocks.collect::<Result<Vec<_>, _>>()?;
     times.sort_by(f64::total_cmp);
-    Ok(times[BLOCKS / 2])
+    Ok(times[times.len() / 2])
 }
 
 fn case(options: &Options, op: &str, shape: (usize, usize, usize), images: &Images) -> Result<f64, Error> {
@@ -158,7 +159,7 @@ fn case(options: &Options, op: &str, shape: (usize, usize, usize), images: &Imag
             Images::Floats(_) => ValueRange::UNIT,
         };
         let pipeline = Pipeline::parse_for(&text, range)?;
-        return seconds(options.seconds, images, |images, epoch| {
+        return seconds(options, images, |images, epoch| {
             match images {
                 Images::Bytes(bytes) => pipeline.apply_batch_bytes(bytes, range, shape, &samples, 1, epoch)?,
                 Images::Floats(floats) => pipeline.apply_batch(floats, shape, &samples, 1, epoch)?,
@@ -168,7 +169,7 @@ fn case(options: &Options, op: &str, shape: (usize, usize, usize), images: &Imag
     }
     let one_hot = |i: usize| if i / CLASSES % CLASSES == i % CLASSES { 1.0 } else { 0.0 };
     let labels: Vec<f32> = (0..BATCH * CLASSES).map(one_hot).collect();
-    seconds(options.seconds, images, |images, epoch| {
+    seconds(options, images, |images, epoch| {
         let mut labels = labels.clone();
         let mut draws = Stream::new(1).op(op).epoch(epoch).draws();
         if op == "mixup" {
@@ -194,7 +195,7 @@ fn case(options: &Options, op: &str, shape: (usize, usize, usize), images: &Imag
 
 /// Bytes a second that are read and written where they lie, on all threads: what a transformation cannot surpass.
 fn memory(options: &Options, images: &Images) -> Result<f64, Error> {
-    let seconds = seconds(options.seconds, images, |images, _| {
+    let seconds = seconds(options, images, |images, _| {
         const AT_ONCE: usize = 1 << 14;
         match images {
             Images::Bytes(bytes) => bytes.par_chunks_mut(4 * AT_ONCE).for_each(|part| {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::images::{Case, Report};
+use super::images::{Case, Report, contends};
 use super::turns::{Library, TurnsArgs, taken};
 use crate::cargo;
 
@@ -42,6 +42,9 @@ pub(crate) struct AugmentationArgs {
         default_value = "torchvision,kornia,albumentations,keras"
     )]
     peer: Vec<String>,
+    /// Measured blocks of a turn, of which the median counts
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    blocks: u16,
     /// Only these modes of the other libraries: per-image, procs, batch, tfdata, call [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     mode: Vec<String>,
@@ -82,12 +85,31 @@ pub(crate) fn run(args: &AugmentationArgs) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     };
     let (others, missing) = turns.others(&PEERS, &args.peer, &args.mode, "augment.py", "--lib")?;
-    let (operations, dtypes) = (args.op.join(","), args.dtype.join(","));
-    let mut cases = Vec::new();
+    let (dtypes, blocks) = (args.dtype.join(","), args.blocks.to_string());
+    let mut cases: Vec<Case> = Vec::new();
     for round in 1..=turns.rounds {
         for shape in &args.shape {
             for competitor in std::iter::once(&ours).chain(&others) {
-                let words = ["--ops", &operations, "--shapes", shape, "--dtypes", &dtypes];
+                let operations: Vec<&str> = args
+                    .op
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|op| contends(&cases, competitor.name, op, shape))
+                    .collect();
+                if operations.is_empty() {
+                    continue;
+                }
+                let operations = operations.join(",");
+                let words = [
+                    "--ops",
+                    &operations,
+                    "--shapes",
+                    shape,
+                    "--dtypes",
+                    &dtypes,
+                    "--blocks",
+                    &blocks,
+                ];
                 let (lines, others) = competitor.take_turn(turns, &words)?;
                 eprintln!(
                     "round {round} of {}: {shape}, {}: {} cases{}",
