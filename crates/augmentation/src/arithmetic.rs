@@ -1,5 +1,10 @@
 //! What is computed of every value of an image, written for vectors.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "one counter for arrays of one length is what becomes vectors"
+)]
+
 use crate::pixels::Pixel;
 use crate::vectors::{Work, widest};
 
@@ -179,6 +184,48 @@ impl Work for ExtremesOfBytes<'_> {
             }
         }
         extremes
+    }
+}
+
+/// The sum of the floats of each channel, in f64.
+pub(crate) fn sums_of_floats(data: &[f32], channels: usize) -> Vec<f64> {
+    widest(SumsOfFloats { data, channels })
+}
+
+struct SumsOfFloats<'a> {
+    data: &'a [f32],
+    channels: usize,
+}
+
+impl Work for SumsOfFloats<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<f64> {
+        /// Sums that do not wait for each other: a multiple of 1, 2, 3 and 4 channels, in so many registers that additions overlap.
+        const SUMS: usize = 48;
+        let channels = self.channels;
+        let mut sums = vec![0f64; channels];
+        let mut rest = self.data;
+        if SUMS.is_multiple_of(channels) {
+            let mut lanes = [0f64; SUMS];
+            let (chunks, others) = self.data.as_chunks::<SUMS>();
+            rest = others;
+            for chunk in chunks {
+                for i in 0..SUMS {
+                    lanes[i] += f64::from(chunk[i]);
+                }
+            }
+            for (i, lane) in lanes.into_iter().enumerate() {
+                sums[i % channels] += lane;
+            }
+        }
+        for pixel in rest.chunks_exact(channels) {
+            for (sum, value) in sums.iter_mut().zip(pixel) {
+                *sum += f64::from(*value);
+            }
+        }
+        sums
     }
 }
 

@@ -1,5 +1,10 @@
 //! Products of two symmetric kernels of a few taps, row by row, with zeros outside of the image.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "one counter for arrays of one length is what becomes vectors"
+)]
+
 use crate::image::ImageShape;
 use crate::vectors::{Work, widest};
 
@@ -40,7 +45,8 @@ fn taps<P: Blurred, const N: usize>(from_middle: &[f32]) -> [P::Weight; N] {
     std::array::from_fn(|k| P::weight(from_middle.get(k).copied().unwrap_or(0.0)))
 }
 
-/// How values are weighed: floats as they are; bytes in 16 bits, as the level times 2^7, with weights times 2^16.
+/// How values are weighed: floats as they are; bytes in 16 bits with a sign, first as the level times 2^6, with weights times 2^15; each
+/// product keeps its upper half and so one bit less.
 pub trait Blurred: Copy + Default {
     type Weight: Copy;
     type Sum: Copy + Default;
@@ -84,33 +90,33 @@ impl Blurred for f32 {
 }
 
 impl Blurred for u8 {
-    type Weight = u16;
-    type Sum = u16;
+    type Weight = i16;
+    type Sum = i16;
 
     #[inline(always)]
-    fn weight(weight: f32) -> u16 {
-        (weight * 65536.0).round() as u16
+    fn weight(weight: f32) -> i16 {
+        (weight * 32768.0).round() as i16
     }
 
     #[inline(always)]
-    fn widened(self) -> u16 {
-        u16::from(self) << 7
+    fn widened(self) -> i16 {
+        i16::from(self) << 6
     }
 
     #[inline(always)]
-    fn weighed(weight: u16, sum: u16) -> u16 {
-        ((u32::from(weight) * u32::from(sum)) >> 16) as u16
+    fn weighed(weight: i16, sum: i16) -> i16 {
+        ((i32::from(weight) * i32::from(sum)) >> 16) as i16
     }
 
     #[inline(always)]
-    fn plus(a: u16, b: u16) -> u16 {
+    fn plus(a: i16, b: i16) -> i16 {
         a.wrapping_add(b)
     }
 
     #[inline(always)]
-    fn narrowed(sum: u16) -> u8 {
-        // Every product lost half of a 128th in the mean, and there are up to eight.
-        ((sum + 64 + 3) >> 7) as u8
+    fn narrowed(sum: i16) -> u8 {
+        // Every product lost half a step in the mean; a level has 16 steps in the end.
+        ((sum + 8 + 1) >> 4).clamp(0, 255) as u8
     }
 }
 
@@ -158,14 +164,17 @@ impl<P: Blurred, const N: usize> Work for Separable<'_, P, N> {
     }
 }
 
+/// What lies on both sides of the middle.
+type Sides<'a, P> = (&'a [<P as Blurred>::Sum], &'a [<P as Blurred>::Sum]);
+
 /// Weighs each value and its neighbours: `of` gives those on both sides, so far away.
 #[inline(always)]
 fn along<'a, P: Blurred + 'a, const N: usize>(
     out: &mut [P::Sum],
     weights: &[P::Weight; N],
-    of: impl Fn(usize) -> (&'a [P::Sum], &'a [P::Sum]),
+    of: impl Fn(usize) -> Sides<'a, P>,
 ) {
-    let sides: [(&[P::Sum], &[P::Sum]); N] = std::array::from_fn(of);
+    let sides: [Sides<'a, P>; N] = std::array::from_fn(of);
     let length = out.len();
     let sides = sides.map(|(left, right)| (&left[..length], &right[..length]));
     for i in 0..length {
@@ -182,9 +191,9 @@ fn along<'a, P: Blurred + 'a, const N: usize>(
 fn across<'a, P: Blurred + 'a, const N: usize>(
     out: &mut [P],
     weights: &[P::Weight; N],
-    of: impl Fn(usize) -> (&'a [P::Sum], &'a [P::Sum]),
+    of: impl Fn(usize) -> Sides<'a, P>,
 ) {
-    let sides: [(&[P::Sum], &[P::Sum]); N] = std::array::from_fn(of);
+    let sides: [Sides<'a, P>; N] = std::array::from_fn(of);
     let length = out.len();
     let sides = sides.map(|(above, below)| (&above[..length], &below[..length]));
     for i in 0..length {

@@ -62,9 +62,9 @@ pub(crate) fn rgb_to_hsv([r, g, b]: [f32; 3]) -> [f32; 3] {
 #[inline(always)]
 pub(crate) fn hsv_to_rgb([hue, saturation, value]: [f32; 3]) -> [f32; 3] {
     let h = hue * 6.0;
-    let red = ((h - 3.0).abs() - 1.0).max(0.0).min(1.0);
-    let green = (2.0 - (h - 2.0).abs()).max(0.0).min(1.0);
-    let blue = (2.0 - (h - 4.0).abs()).max(0.0).min(1.0);
+    let red = ((h - 3.0).abs() - 1.0).clamp(0.0, 1.0);
+    let green = (2.0 - (h - 2.0).abs()).clamp(0.0, 1.0);
+    let blue = (2.0 - (h - 4.0).abs()).clamp(0.0, 1.0);
     [
         ((1.0 - saturation) + saturation * red) * value,
         ((1.0 - saturation) + saturation * green) * value,

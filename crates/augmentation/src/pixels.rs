@@ -1,6 +1,6 @@
 //! Pixels where they lie: floats, or bytes that stand for them.
 
-use crate::arithmetic::{for_each, for_each_pair, for_each_value, sums_of_bytes};
+use crate::arithmetic::{for_each, for_each_pair, for_each_value, sums_of_bytes, sums_of_floats};
 use crate::blur::Blurred;
 use crate::error::{Error, Result};
 use crate::geometry::{CHUNK, Places, of_bytes, of_floats};
@@ -42,10 +42,6 @@ pub trait Pixel: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 's
     #[doc(hidden)]
     fn level(self) -> u8;
 
-    /// The pixel of a level.
-    #[doc(hidden)]
-    fn from_level(level: u8) -> Self;
-
     /// Adds the same number to every value and clips; all in the units of the pixels.
     #[doc(hidden)]
     fn add(data: &mut [Self], number: f32, clip: ValueRange);
@@ -78,28 +74,7 @@ pub trait Pixel: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 's
 
 impl sealed::Sealed for f32 {
     fn means(data: &[Self], channels: usize) -> Vec<f32> {
-        let mut sums = vec![0f64; channels];
-        let rest = if LANES.is_multiple_of(channels) {
-            // Lanes that do not wait for each other.
-            let mut lanes = [0f64; LANES];
-            let (chunks, rest) = data.as_chunks::<LANES>();
-            for chunk in chunks {
-                for (sum, value) in lanes.iter_mut().zip(chunk) {
-                    *sum += f64::from(*value);
-                }
-            }
-            for (i, sum) in lanes.iter().enumerate() {
-                sums[i % channels] += sum;
-            }
-            rest
-        } else {
-            data
-        };
-        for pixel in rest.chunks_exact(channels) {
-            for (sum, value) in sums.iter_mut().zip(pixel) {
-                *sum += f64::from(*value);
-            }
-        }
+        let sums = sums_of_floats(data, channels);
         let pixels = (data.len() / channels) as f64;
         sums.into_iter().map(|sum| (sum / pixels) as f32).collect()
     }
@@ -128,7 +103,7 @@ impl Pixel for f32 {
         self
     }
 
-    #[inline]
+    #[inline(always)]
     fn from_f32(value: f32) -> Self {
         value
     }
@@ -136,11 +111,6 @@ impl Pixel for f32 {
     #[inline]
     fn level(self) -> u8 {
         self as u8
-    }
-
-    #[inline]
-    fn from_level(level: u8) -> Self {
-        f32::from(level)
     }
 
     fn add(data: &mut [Self], number: f32, clip: ValueRange) {
@@ -229,7 +199,8 @@ impl Pixel for u8 {
         f32::from(self)
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::manual_clamp, reason = "`clamp` keeps NaN, which becomes 0 here")]
     fn from_f32(value: f32) -> Self {
         // NaN becomes 0. `as u8` would do the same, for one number after the other.
         floor(value.max(0.0).min(255.0) + 0.5) as u8
@@ -238,11 +209,6 @@ impl Pixel for u8 {
     #[inline]
     fn level(self) -> u8 {
         self
-    }
-
-    #[inline]
-    fn from_level(level: u8) -> Self {
-        level
     }
 
     fn add(data: &mut [Self], number: f32, _clip: ValueRange) {
@@ -366,9 +332,6 @@ impl<P: Pixel> PixelsMut<'_, P> {
         }
     }
 }
-
-/// Values whose sums do not wait for each other: a multiple of 1, 2, 3 and 4 channels.
-const LANES: usize = 24;
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,10 @@
 //! Bilinear means of many pixels at once, of a framed image: bytes in whole numbers, floats as they are.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "one counter for arrays of one length is what becomes vectors"
+)]
+
 use super::coordinates::{CHUNK, Places};
 use crate::vectors::nearest;
 

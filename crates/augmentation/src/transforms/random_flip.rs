@@ -120,6 +120,9 @@ impl Transformation for RandomFlip {
 }
 
 /// Reverses the order of the pixels.
+///
+/// Bytes of three channels one pixel after the other: taken apart into planes, turned round and put together again in vectors, they
+/// take half as long again.
 fn mirror<P: Pixel>(values: &mut [P], channels: usize) {
     match channels {
         1 => values.reverse(),

@@ -122,5 +122,5 @@ fn turned(rgb: [f32; 3], turn: f32) -> [f32; 3] {
     let hue = if hue > 1.0 { hue - 1.0 } else { hue };
     let hue = if hue < 0.0 { hue + 1.0 } else { hue };
     let [red, green, blue] = hsv_to_rgb([hue, saturation, value]);
-    [red.max(0.0).min(1.0), green.max(0.0).min(1.0), blue.max(0.0).min(1.0)]
+    [red.clamp(0.0, 1.0), green.clamp(0.0, 1.0), blue.clamp(0.0, 1.0)]
 }

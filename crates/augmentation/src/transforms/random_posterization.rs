@@ -3,6 +3,7 @@
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
+use crate::arithmetic::for_each;
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageShape};
 use crate::pixels::{Pixel, PixelsMut};
@@ -77,6 +78,10 @@ impl Transformation for RandomPosterization {
                 transformation: Self::CLASS,
                 reason: format!("cannot clear {shift} of 8 bits"),
             }));
+        }
+        if let Some(bytes) = P::bytes(pixels.data) {
+            for_each(bytes, |byte| (byte >> shift) << shift);
+            return Some(Ok(()));
         }
         // Levels as they are read back from a range must not fall below themselves.
         let nudge = if P::LEVELS { 0.5 } else { 0.0 };
