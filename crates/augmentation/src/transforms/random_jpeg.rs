@@ -197,26 +197,30 @@ impl Plane {
                 let block = product(&back, &transposed(&product(&back, &transposed(&coefficients))));
                 for (y, row) in block.iter().enumerate().take(self.height - top) {
                     for (x, value) in row.iter().enumerate().take(self.width - left) {
-                        self.data[(top + y) * self.width + left + x] = *value;
+                        self.data[(top + y) * self.width + left + x] = value.round().clamp(-128.0, 127.0);
                     }
                 }
             }
         }
     }
 
-    /// Half the size, rounded up: means of 2 x 2.
+    /// Half the size, rounded up: means of 2 x 2, which are rounded down and up in turns, as in libjpeg; and so many columns more that
+    /// blocks are whole. Those repeat the last pixel, not the last mean.
     fn halved(&self) -> Self {
-        let (height, width) = (self.height.div_ceil(2), self.width.div_ceil(2));
+        let (height, width) = (self.height.div_ceil(2), self.width.div_ceil(2).next_multiple_of(N));
         let at = |y: usize, x: usize| self.data[y.min(self.height - 1) * self.width + x.min(self.width - 1)];
         let mean = |i: usize| {
             let (y, x) = (2 * (i / width), 2 * (i % width));
-            (at(y, x) + at(y, x + 1) + at(y + 1, x) + at(y + 1, x + 1)) / 4.0
+            let sum = at(y, x) + at(y, x + 1) + at(y + 1, x) + at(y + 1, x + 1);
+            let bias = if (i % width).is_multiple_of(2) { 1.0 } else { 2.0 };
+            ((sum + bias) / 4.0).floor()
         };
         let data = (0..height * width).map(mean).collect();
         Self { height, width, data }
     }
 
-    /// Twice the size: each value read between its neighbours with weights of 3/4 and 1/4, as libjpeg's fancy upsampling.
+    /// Twice the size: each value read between its neighbours with weights of 3/4 and 1/4, as libjpeg's fancy upsampling, which rounds
+    /// in turns, too.
     fn doubled(&self, height: usize, width: usize) -> Self {
         let near = |i: usize, n: usize| {
             let (own, odd) = (i / 2, i % 2);
@@ -227,10 +231,12 @@ impl Plane {
             };
             (own, other)
         };
+        let columns = width.div_ceil(2);
         let value = |i: usize| {
-            let ((y, other_y), (x, other_x)) = (near(i / width, self.height), near(i % width, self.width));
-            let row = |y: usize| 0.75 * self.data[y * self.width + x] + 0.25 * self.data[y * self.width + other_x];
-            0.75 * row(y) + 0.25 * row(other_y)
+            let ((y, other_y), (x, other_x)) = (near(i / width, self.height), near(i % width, columns));
+            let column = |x: usize| 3.0 * self.data[y * self.width + x] + self.data[other_y * self.width + x];
+            let bias = if (i % width).is_multiple_of(2) { 8.0 } else { 7.0 };
+            ((3.0 * column(x) + column(other_x) + bias) / 16.0).floor()
         };
         let data = (0..height * width).map(value).collect();
         Self { height, width, data }
