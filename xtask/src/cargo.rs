@@ -99,6 +99,21 @@ pub(crate) fn metadata() -> Result<serde_json::Value> {
     serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")
 }
 
+/// The names of the workspace's libraries.
+pub(crate) fn libraries() -> Result<Vec<String>> {
+    let metadata = metadata()?;
+    let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_library = |package: &&serde_json::Value| {
+        let targets = package["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
+        targets.iter().any(|target| target["kind"][0] == "lib")
+    };
+    let names = packages
+        .iter()
+        .filter(is_library)
+        .filter_map(|package| package["name"].as_str());
+    Ok(names.map(str::to_string).collect())
+}
+
 /// The folder into which cargo builds.
 pub(crate) fn target_folder() -> Result<PathBuf> {
     let metadata = metadata()?;

@@ -10,6 +10,7 @@
 //! $ cargo xtask test -p kernels
 //! ```
 
+mod api;
 mod bench;
 mod cargo;
 mod docs;
@@ -70,6 +71,8 @@ enum Command {
         #[arg(short, long = "package", value_name = "CRATE")]
         packages: Vec<String>,
     },
+    /// Ask cargo semver-checks and cargo public-api about the interfaces of the libraries, where these are installed
+    Api,
     /// Check what the compiler does not: the arrows between crates, `unsafe` only in kernels, the size of files
     Tidy,
     /// Check the page and the JSON records of `all`: complete, self-contained, well-formed
@@ -128,6 +131,7 @@ fn main() -> Result<ExitCode> {
         Command::Bench(args) => bench::run(&args),
         Command::Docs(args) => docs::run(&args),
         Command::Examples { packages } => examples::run(&packages),
+        Command::Api => api::check(),
         Command::Tidy => tidy::check(),
         Command::CheckPage { folder } => page::check(&folder),
     }

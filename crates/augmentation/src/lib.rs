@@ -30,6 +30,8 @@
 //! # Ok::<(), augmentation::Error>(())
 //! ```
 
+#![deny(missing_docs)]
+
 mod arithmetic;
 mod blur;
 mod color;

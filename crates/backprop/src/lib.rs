@@ -32,6 +32,8 @@
 //! **Not for** training real models: that is `training`, on candle's autograd and the fast operations of `kernels`.
 //! **Not for** general computer algebra: the symbols know what backpropagation needs and no more (SymPy knows the rest).
 
+#![deny(missing_docs)]
+
 pub mod autograd;
 pub mod by_hand;
 pub mod check;

@@ -40,6 +40,8 @@
 //! number of images in the header before they look for them, and take CIFAR batches of exactly 10,000 records. A test of this
 //! feature makes sure that both read the same pixels.
 
+#![deny(missing_docs)]
+
 mod archive;
 mod cache;
 mod catalogue;

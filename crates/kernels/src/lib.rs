@@ -27,6 +27,8 @@
 //! # Ok::<(), kernels::Error>(())
 //! ```
 
+#![deny(missing_docs)]
+
 mod activation;
 mod activation_more;
 mod composed;

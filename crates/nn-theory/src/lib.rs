@@ -31,6 +31,8 @@
 //! enum [`Layer`] is made from a list. All arithmetic is checked: a size beyond 64 bits is an [`Error::TooLarge`] that
 //! names the layer. Counts are formulas ([`Formula`]), so a number can always say where it comes from.
 
+#![deny(missing_docs)]
+
 #[macro_use]
 mod serialization;
 

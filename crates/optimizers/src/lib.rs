@@ -27,6 +27,8 @@
 //! slices it is the fused pass, over tensors it runs on any device. A rule can be made of stages that chain
 //! ([`transformations`], [`Chain`]). A new optimizer is a file in `algorithms/` and a line in its list.
 
+#![deny(missing_docs)]
+
 mod algorithm;
 mod algorithms;
 mod average;

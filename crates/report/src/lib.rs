@@ -30,6 +30,8 @@
 //! # Ok::<(), report::Error>(())
 //! ```
 
+#![deny(missing_docs)]
+
 mod atomic;
 mod document;
 mod error;
