@@ -87,9 +87,11 @@ fn copy(root: &Path, book: &Path) -> Result<()> {
             with_brackets(&with_remote_links(&page, &text, &repository)).as_bytes(),
         )?;
     }
-    for file in ["docs/book.toml", "docs/report.png"] {
-        let bytes = fs::read(root.join(file)).with_context(|| format!("{file} cannot be read"))?;
-        write(&at(file), &bytes)?;
+    let mut files = vec!["docs/book.toml".to_string()];
+    files.extend(pages::under_docs(root, &[".png", ".svg"])?);
+    for file in files {
+        let bytes = fs::read(root.join(&file)).with_context(|| format!("{file} cannot be read"))?;
+        write(&at(&file), &bytes)?;
     }
     Ok(())
 }

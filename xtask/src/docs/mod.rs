@@ -8,6 +8,7 @@ mod benchmarks;
 mod book;
 mod code;
 mod condition;
+mod figures;
 mod fill;
 mod links;
 mod marks;
@@ -89,6 +90,8 @@ fn answer_all(folder: &std::path::Path) -> Result<Option<ExitCode>> {
 #[expect(clippy::print_stdout, reason = "xtask talks to the person who runs it")]
 fn fill_pages(records: &Records, check: bool) -> Result<ExitCode> {
     let root = cargo::root();
+    // Without the page of the run the figures stay as they are.
+    let report = fs::read_to_string(records.folder().join("index.html")).ok();
     let (mut faults, mut kept) = (Vec::new(), Vec::new());
     let (mut exact, mut alike, mut new) = (0, 0, 0);
     for page in pages::all(&root)? {
@@ -112,6 +115,10 @@ fn fill_pages(records: &Records, check: bool) -> Result<ExitCode> {
                 )),
                 Agreement::Different => new += 1,
             }
+        }
+        if let Some(report) = report.as_deref().filter(|_| !check) {
+            let missing = figures::write(&root, &page, &text, report)?;
+            faults.extend(missing.into_iter().map(|fault| format!("{page}: {fault}")));
         }
         if !check && filled != text {
             fs::write(root.join(&page), filled).with_context(|| format!("{page} cannot be written"))?;

@@ -17,6 +17,11 @@ pub(super) fn all(root: &Path) -> Result<Vec<String>> {
 
 /// The pages under `docs/`.
 pub(super) fn in_docs(root: &Path) -> Result<Vec<String>> {
+    under_docs(root, &[".md"])
+}
+
+/// The files under `docs/` with one of these endings, in the order of their names.
+pub(super) fn under_docs(root: &Path, endings: &[&str]) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let mut open = vec!["docs".to_string()];
     while let Some(folder) = open.pop() {
@@ -25,7 +30,7 @@ pub(super) fn in_docs(root: &Path) -> Result<Vec<String>> {
             let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
             if entry.path().is_dir() {
                 open.push(path);
-            } else if path.ends_with(".md") {
+            } else if endings.iter().any(|ending| path.ends_with(ending)) {
                 found.push(path);
             }
         }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -20,6 +20,10 @@ impl Records {
             folder,
             read: RefCell::new(BTreeMap::new()),
         }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The record `exercise-SOURCE.json`; `None` where there is none.
