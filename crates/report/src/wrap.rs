@@ -46,17 +46,26 @@ pub fn pieces(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut pieces = Vec::new();
     let mut piece = String::new();
-    let mut taken = 0;
     for c in clean(text).chars() {
-        let columns = c.width().unwrap_or(0);
-        // A wide character in a column of one cannot be shown; a replacement keeps the promise on the width.
-        let (c, columns) = if columns > width { ('?', 1) } else { (c, columns) };
-        if taken + columns > width {
-            pieces.push(std::mem::take(&mut piece));
-            taken = 0;
-        }
         piece.push(c);
-        taken += columns;
+        if piece.width() <= width {
+            continue;
+        }
+        piece.pop();
+        // What makes the character before it wider (the selector of an emoji) goes to the next line together with it.
+        let before = if c.width() == Some(0) { piece.pop() } else { None };
+        if !piece.is_empty() {
+            pieces.push(std::mem::take(&mut piece));
+        }
+        piece.extend(before);
+        piece.push(c);
+        if piece.width() > width {
+            // A wide character in a column of one cannot be shown; a replacement keeps the promise on the width.
+            piece.pop();
+            if piece.is_empty() {
+                piece.push('?');
+            }
+        }
     }
     pieces.push(piece);
     pieces

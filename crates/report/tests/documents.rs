@@ -78,6 +78,20 @@ fn the_terminal_says_everything() {
     }
 }
 
+/// A digit and U+FE0F are an emoji, twice as wide as the digit alone.
+#[test]
+fn characters_that_widen_others_are_counted() {
+    assert_eq!(wrap::pieces("ab0\u{fe0f}c", 3), ["ab", "0\u{fe0f}c"]);
+    assert_eq!(wrap::pieces("0\u{fe0f}", 1), ["0"]);
+    assert_eq!(wrap::pieces("日本", 3), ["日", "本"]);
+    assert_eq!(wrap::pieces("日", 1), ["?"]);
+    for width in 1..6 {
+        for piece in wrap::pieces("a0\u{fe0f}0\u{fe0f}日b1\u{fe0f}", width) {
+            assert!(wrap::width(&piece) <= width, "{piece:?} in {width}");
+        }
+    }
+}
+
 #[test]
 fn narrow_tables_become_records() {
     let mut table = Table::new("");
