@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::figure::{Figure, Interactive};
 use crate::table::Table;
 
 /// One exercise's answer: what to read, and the numbers behind it.
@@ -186,11 +187,47 @@ impl Answer {
         self.timings.get("seconds").and_then(Value::as_f64)
     }
 
+    /// Its tables in order, also those that are folded away.
+    #[must_use]
+    pub fn tables(&self) -> Vec<&Table> {
+        let blocks = flat(&self.blocks).into_iter();
+        blocks
+            .filter_map(|block| match block {
+                Block::Table { table } => Some(table),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Its figures in order, also those that are folded away; without those that the reader can touch.
+    #[must_use]
+    pub fn figures(&self) -> Vec<&Figure> {
+        let blocks = flat(&self.blocks).into_iter();
+        blocks
+            .filter_map(|block| match block {
+                Block::Figure { figure } => Some(figure),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// The answer as text for a terminal of `width` columns; no line is wider. ANSI colours only if `color`.
     #[must_use]
     pub fn to_terminal(&self, width: usize, color: bool) -> String {
         crate::terminal::render(self, width, color)
     }
+}
+
+/// The blocks with those inside of them.
+fn flat(blocks: &[Block]) -> Vec<&Block> {
+    let mut all = Vec::new();
+    for block in blocks {
+        match block {
+            Block::Details { blocks, .. } => all.extend(flat(blocks)),
+            block => all.push(block),
+        }
+    }
+    all
 }
 
 fn insert(target: &mut Value, key: String, value: Value) {
@@ -384,31 +421,4 @@ impl Block {
             blocks: blocks.into_iter().collect(),
         }
     }
-}
-
-/// A drawing with its caption.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Figure {
-    /// A complete `<svg>` element; it is put into the page as it is, so it must come from [`crate::plot`] or be trusted.
-    pub svg: String,
-    /// What to see in it.
-    pub caption: String,
-    /// The same in characters, if that makes sense.
-    pub terminal: Option<String>,
-}
-
-/// A figure that the reader can touch: markup that is complete by itself, and a script that lets it move.
-///
-/// The page holds each style and each script once, however many figures share it, and its Content-Security-Policy allows
-/// exactly these scripts by their hashes, and none where there is no such figure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Interactive {
-    /// HTML that is put into the page as it is, so it must be trusted; without ids, for they could stand twice.
-    pub markup: String,
-    /// CSS for the markup.
-    pub style: String,
-    /// JavaScript that finds its figures by a class.
-    pub script: String,
-    /// What to see and to do.
-    pub caption: String,
 }

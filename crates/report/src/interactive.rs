@@ -1,4 +1,4 @@
-//! The styles and scripts of a page's interactive figures, and what the browser may run of them.
+//! The styles and scripts of a page's interactive figures, and how the browser is told which scripts may run.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -38,12 +38,11 @@ impl<'a> Embedded<'a> {
         }
         Ok(())
     }
+}
 
-    /// What `script-src` allows: each script by the hash of its bytes, so that nothing else runs, wherever it came from.
-    pub(crate) fn sources(&self) -> String {
-        let hash = |script: &&str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(script.as_bytes())));
-        self.scripts.iter().map(hash).collect::<Vec<_>>().join(" ")
-    }
+/// How `script-src` names one script: the hash of its bytes.
+pub(crate) fn source(script: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(script.as_bytes())))
 }
 
 fn once<'a>(list: &mut Vec<&'a str>, text: &'a str, what: &'static str, end: &'static str) -> Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! An [`Answer`] is a list of [`Block`]s: paragraphs, formulas, [`Table`]s, [`Figure`]s from [`plot`]. Its
 //! [`to_terminal`](Answer::to_terminal) fits any width; a [`Page`] of answers needs no network and no font of its own,
-//! and no script but those of its [`Interactive`] figures. [`format`](mod@format) writes numbers as people read them, [`write_atomically`] puts files on disk whole or not at all.
+//! and everything on it can be read without its scripts. [`format`](mod@format) writes numbers as people read them, [`write_atomically`] puts files on disk whole or not at all.
 //!
 //! It is *not* for computing: means and confidence intervals belong to `optimizers-bench`, measurements to whoever took
 //! them. It is not a general plotting library either (use `plotters` for that): it has the plots that this workspace shows.
@@ -35,6 +35,7 @@
 mod atomic;
 mod document;
 mod error;
+mod figure;
 pub mod format;
 pub mod inline;
 mod interactive;
@@ -46,8 +47,9 @@ pub mod terminal;
 pub mod wrap;
 
 pub use atomic::write_atomically;
-pub use document::{Answer, Block, Figure, Interactive, NoteKind};
+pub use document::{Answer, Block, NoteKind};
 pub use error::{Error, Result};
+pub use figure::{Figure, Interactive, Series};
 pub use page::Page;
 pub use table::{Align, Table};
 

@@ -195,6 +195,88 @@ fn images_are_embedded_as_png() {
     assert!(svg.contains("not an image of 12 bytes") && svg.contains("image-rendering:pixelated"));
 }
 
+/// Every series is a group that its entry in the legend names.
+#[test]
+fn series_can_be_told_apart() {
+    let mut line = LineChart::new("t");
+    line.series("a", [(0.0, 1.0), (1.0, 2.0)])
+        .band("b", [(0.0, 1.0, 0.5, 1.5), (1.0, 2.0, 1.5, 2.5)]);
+    let mut scatter = ScatterChart::new("t");
+    scatter.series("a", [(0.0, 1.0)]).series("b", [(1.0, 1.0)]);
+    let mut bar = BarChart::new("t");
+    bar.categories(["x", "y"])
+        .series("a", [1.0, 2.0])
+        .series("b", [3.0, 4.0]);
+    // The band of `b` lies below both lines, the bars of a series beside those of the other one.
+    for (svg, groups) in [
+        (line.to_svg(), ["0", "1", "1"].as_slice()),
+        (scatter.to_svg(), &["0", "1"]),
+        (bar.to_svg(), &["0", "0", "1", "1"]),
+    ] {
+        let document = roxmltree::Document::parse(&svg).expect("XML");
+        let named = |attribute: &str| {
+            let mut found: Vec<_> = document
+                .descendants()
+                .filter_map(|node| node.attribute(attribute))
+                .collect();
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(named("data-series"), groups);
+        assert_eq!(named("data-legend"), ["0", "1"]);
+        let entries = document
+            .descendants()
+            .filter(|node| node.attribute("data-legend").is_some());
+        let names: Vec<String> = entries
+            .map(|entry| {
+                entry
+                    .descendants()
+                    .filter_map(|node| node.text())
+                    .collect::<String>()
+                    .trim()
+                    .to_owned()
+            })
+            .collect();
+        assert_eq!(names, ["a", "b"]);
+        // Every mark belongs to a series.
+        let marks = document.descendants().filter(|node| node.has_tag_name("circle"));
+        for mark in marks {
+            assert!(mark.ancestors().any(|node| node.attribute("data-series").is_some()));
+        }
+    }
+}
+
+#[test]
+fn figures_carry_their_numbers() {
+    let mut line = LineChart::new("Loss");
+    line.x_axis("epoch")
+        .series("a", [(1.0, 2.0), (2.0, f64::NAN)])
+        .band("b", [(1.0, 2.0, 1.5, 2.5)]);
+    let figure = line.figure("c");
+    assert_eq!(
+        (figure.title.as_str(), figure.axes.join(",")),
+        ("Loss", "epoch,y,lower,upper".to_owned())
+    );
+    assert_eq!(figure.series[0].points, [[Some(1.0), Some(2.0)], [Some(2.0), None]]);
+    assert_eq!(figure.series[1].points, [[Some(1.0), Some(2.0), Some(1.5), Some(2.5)]]);
+    let mut bar = BarChart::new("t");
+    let figure = bar
+        .categories(["x", "y"])
+        .series_with_errors("a", [(1.0, 0.5, 1.5), (2.0, 1.0, 3.0)])
+        .figure("c");
+    assert_eq!(
+        (figure.series[0].name.as_str(), figure.series[0].labels.join(",")),
+        ("a", "x,y".to_owned())
+    );
+    assert_eq!(figure.series[0].points[1], [Some(2.0), Some(1.0), Some(3.0)]);
+    let figure = ConfusionMatrix::new("t", ["cat", "dog"], [[3, 1], [0, 4]]).figure("c");
+    assert_eq!(figure.series[1].points, [[Some(0.0)], [Some(4.0)]]);
+    let figure = MatrixPattern::new("t").matrix("A", [[true, false]]).figure("c");
+    assert_eq!(figure.series[0].points, [[Some(1.0), Some(0.0)]]);
+    let json = serde_json::to_string(&figure).expect("serialises");
+    assert_eq!(serde_json::from_str::<report::Figure>(&json).expect("reads"), figure);
+}
+
 #[test]
 fn figures_carry_both_forms() {
     let mut chart = BarChart::new("t");

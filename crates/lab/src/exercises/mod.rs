@@ -93,7 +93,8 @@ pub(crate) fn run(args: &ExerciseArgs) -> Result<ExitCode> {
         }
         if let Some(folder) = &args.report {
             let path = folder.join(format!("exercise-{}.json", exercise.number));
-            let text = serde_json::to_string_pretty(&record(&answer)).context("a record cannot be written as JSON")?;
+            let text =
+                serde_json::to_string_pretty(&whole_record(&answer)).context("a record cannot be written as JSON")?;
             report::write_atomically(&path, format!("{text}\n").as_bytes())?;
         }
         print(&answer, args.json)?;
@@ -148,6 +149,18 @@ fn record(answer: &Answer) -> Value {
         "numbers": answer.numbers,
         "timings": answer.timings,
     })
+}
+
+/// The record of the folder: also the tables and the numbers of the figures, for `lab report diff`.
+fn whole_record(answer: &Answer) -> Value {
+    let mut record = record(answer);
+    record["tables"] = json!(answer.tables());
+    record["figures"] = answer
+        .figures()
+        .into_iter()
+        .map(|figure| json!({"title": figure.title, "axes": figure.axes, "series": figure.series}))
+        .collect();
+    record
 }
 
 fn print(answer: &Answer, json: bool) -> Result<()> {

@@ -37,13 +37,14 @@ fn question(answer: &mut Answer, network: &Network) -> Result<()> {
          $y$ from $x$?",
     );
     answer.figure(Figure {
+        title: "The network".to_string(),
         svg: network.drawing()?,
         caption: format!(
             "The network: inputs on the left (blue), outputs on the right (orange), {} neurons from layer to layer. \
              A line is a weight; where no line is drawn, the matrix has a zero.",
             widths.join(", ")
         ),
-        terminal: None,
+        ..Figure::default()
     });
     answer.text(
         "Nothing below is typed in but the drawing itself: the list of its connections (row = neuron of the next layer, \

@@ -116,12 +116,13 @@ fn summary(answer: &mut Answer, network: &Network) -> Result<()> {
 fn plot(answer: &mut Answer, network: &Network) -> Result<()> {
     let spec = network.spec();
     answer.figure(Figure {
+        title: format!("The layers of {}", spec.name()),
         svg: spec.plot(&PlotOptions::lecture())?.svg()?,
         caption: format!(
             "The graph of `{}`, as `keras.utils.plot_model(show_shapes=True, show_layer_activations=True)` draws it.",
             spec.name()
         ),
-        terminal: None,
+        ..Figure::default()
     });
     Ok(())
 }

@@ -126,10 +126,20 @@ impl BarChart {
     /// The chart as a figure, with its terminal form.
     #[must_use]
     pub fn figure(&self, caption: impl Into<String>) -> Figure {
+        let numbers = |(name, bars): &(String, Vec<Bar>)| {
+            let point = |bar: &Bar| match bar.bounds {
+                Some((low, high)) => vec![bar.value, low, high],
+                None => vec![bar.value],
+            };
+            crate::Series::new(name, bars.iter().map(point)).labelled(&self.categories)
+        };
         Figure {
+            title: self.title.clone(),
             svg: self.to_svg(),
             caption: caption.into(),
             terminal: Some(self.to_terminal(terminal::WIDTH)),
+            axes: super::interval_axes(&self.axis.title),
+            series: self.series.iter().map(numbers).collect(),
         }
     }
 
@@ -173,6 +183,7 @@ impl BarChart {
             for (index, (series, values)) in self.series.iter().enumerate() {
                 let Some(bar) = values.get(group) else { continue };
                 let y = y + index as f64 * BAR;
+                svg.begin_series(index);
                 let label = self.label(*bar);
                 let mut end = zero;
                 if bar.value.is_finite() {
@@ -199,6 +210,7 @@ impl BarChart {
                 }
                 let style = format!("fill:{}", palette::SOFT_INK);
                 svg.text(end + 7.0, y + BAR / 2.0 + 3.8, SMALL, Anchor::Start, &style, &label);
+                svg.end_group();
             }
         }
         svg.line(zero, top, zero, top + area, &format!("stroke:{}", palette::AXIS));
@@ -220,8 +232,10 @@ impl BarChart {
         let mut x = 6.0;
         for (index, name) in names.iter().enumerate() {
             let name = shorten(name, TEXT, room - 30.0);
+            svg.begin_legend(index, x - 4.0, 1.0, text_width(&name, TEXT) + 30.0, 24.0);
             svg.rect(x, 6.0, 14.0, 12.0, &format!("fill:{}", palette::series(index)));
             svg.text(x + 20.0, 16.5, TEXT, Anchor::Start, "", &name);
+            svg.end_group();
             x += (text_width(&name, TEXT) + 42.0).min(room);
         }
     }

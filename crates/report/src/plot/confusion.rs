@@ -56,11 +56,17 @@ impl ConfusionMatrix {
     /// The matrix as a figure, with its terminal form.
     #[must_use]
     pub fn figure(&self, caption: impl Into<String>) -> Figure {
-        let terminal = Some(self.to_terminal(super::terminal::WIDTH));
+        let row = |(index, counts): (usize, &Vec<u64>)| {
+            let name = self.classes.get(index).cloned().unwrap_or_else(|| index.to_string());
+            crate::Series::new(name, counts.iter().map(|count| [*count as f64])).labelled(&self.classes)
+        };
         Figure {
+            title: self.title.clone(),
             svg: self.to_svg(),
             caption: caption.into(),
-            terminal,
+            terminal: Some(self.to_terminal(super::terminal::WIDTH)),
+            axes: vec!["count".to_owned()],
+            series: self.counts.iter().enumerate().map(row).collect(),
         }
     }
 

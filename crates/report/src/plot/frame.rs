@@ -8,7 +8,7 @@ const WIDTH: f64 = 660.0;
 const AREA_HEIGHT: f64 = 270.0;
 const TOP: f64 = 12.0;
 const RIGHT: f64 = 18.0;
-const LEGEND_LINE: f64 = 21.0;
+const LEGEND_LINE: f64 = 23.0;
 const SWATCH: f64 = 22.0;
 
 /// A chart under construction; coordinates of values come from [`Frame::place`].
@@ -156,6 +156,8 @@ fn legend(svg: &mut Svg, left: f64, names: &[&str]) {
     }
     for (index, x, line, name) in legend_entries(names) {
         let (x, y) = (left.min(60.0) + x, TOP + line * LEGEND_LINE);
+        let width = SWATCH + 13.0 + text_width(&name, TEXT);
+        svg.begin_legend(index, x - 4.0, y - 7.0, width, LEGEND_LINE);
         let style = format!(
             "stroke:{};stroke-width:3;{}",
             palette::series(index),
@@ -163,5 +165,6 @@ fn legend(svg: &mut Svg, left: f64, names: &[&str]) {
         );
         svg.line(x, y + 4.0, x + SWATCH, y + 4.0, &style);
         svg.text(x + SWATCH + 7.0, y + 8.5, TEXT, Anchor::Start, "", &name);
+        svg.end_group();
     }
 }

@@ -111,10 +111,17 @@ impl Heatmap {
     #[must_use]
     pub fn figure(&self, caption: impl Into<String>) -> Figure {
         let terminal = Some(self.to_terminal(super::terminal::WIDTH));
+        let row = |(index, values): (usize, &Vec<f64>)| {
+            let name = self.rows.get(index).cloned().unwrap_or_else(|| (index + 1).to_string());
+            crate::Series::new(name, values.iter().map(|value| [*value])).labelled(&self.columns)
+        };
         Figure {
+            title: self.title.clone(),
             svg: self.to_svg(),
             caption: caption.into(),
             terminal,
+            axes: vec!["value".to_owned()],
+            series: self.values.iter().enumerate().map(row).collect(),
         }
     }
 

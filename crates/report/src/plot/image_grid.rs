@@ -116,9 +116,11 @@ impl ImageGrid {
     pub fn figure(&self, caption: impl Into<String>) -> Figure {
         let terminal = self.to_terminal(super::terminal::WIDTH);
         Figure {
+            title: self.title.clone(),
             svg: self.to_svg(),
             caption: caption.into(),
             terminal,
+            ..Figure::default()
         }
     }
 

@@ -120,10 +120,14 @@ impl IntervalChart {
     /// The chart as a figure, with its terminal form.
     #[must_use]
     pub fn figure(&self, caption: impl Into<String>) -> Figure {
+        let points = self.rows.iter().map(|row| [row.value, row.low, row.high]);
         Figure {
+            title: self.title.clone(),
             svg: self.to_svg(),
             caption: caption.into(),
             terminal: Some(self.to_terminal(super::terminal::WIDTH)),
+            axes: super::interval_axes(&self.axis.title),
+            series: vec![crate::Series::new("", points).labelled(self.rows.iter().map(|row| &row.name))],
         }
     }
 

@@ -13,6 +13,17 @@ struct Series {
     band: Vec<(f64, f64, f64)>,
 }
 
+impl Series {
+    /// What is drawn, as numbers: (x, y), with the ends of the interval where there is a band.
+    fn numbers(&self) -> crate::Series {
+        let point = |(index, (x, y)): (usize, &(f64, f64))| match self.band.get(index) {
+            Some((_, low, high)) => vec![*x, *y, *low, *high],
+            None => vec![*x, *y],
+        };
+        crate::Series::new(&self.name, self.points.iter().enumerate().map(point))
+    }
+}
+
 /// Several lines, each with an optional band between a lower and an upper bound.
 ///
 /// Points that cannot be drawn (not finite, or not positive on a logarithmic axis) interrupt their line.
@@ -155,10 +166,21 @@ impl LineChart {
     /// The chart as a figure, with its terminal form.
     #[must_use]
     pub fn figure(&self, caption: impl Into<String>) -> Figure {
+        let banded = self.series.iter().any(|series| !series.band.is_empty());
+        let mut axes = vec![
+            super::or(&self.x.title, "x").to_owned(),
+            super::or(&self.y.title, "y").to_owned(),
+        ];
+        if banded {
+            axes.extend(["lower".to_owned(), "upper".to_owned()]);
+        }
         Figure {
+            title: self.title.clone(),
             svg: self.to_svg(),
             caption: caption.into(),
             terminal: Some(self.to_terminal(terminal::WIDTH)),
+            axes,
+            series: self.series.iter().map(Series::numbers).collect(),
         }
     }
 
@@ -170,7 +192,13 @@ impl LineChart {
         let mut frame = Frame::new(&names);
         frame.axes(x, y, &self.x.title, &self.y.title);
         frame.begin();
-        for (index, series) in self.series.iter().enumerate() {
+        for (index, series) in self
+            .series
+            .iter()
+            .enumerate()
+            .filter(|(_, series)| !series.band.is_empty())
+        {
+            frame.svg.begin_series(index);
             for run in self.drawable_band(series) {
                 let outline: Vec<_> = run
                     .iter()
@@ -180,6 +208,7 @@ impl LineChart {
                 let style = format!("fill:{};fill-opacity:.16", palette::series(index));
                 frame.svg.polygon(&outline, &style);
             }
+            frame.svg.end_group();
         }
         for (_, level) in self.levels.iter().filter(|(_, level)| self.y.shows(*level)) {
             let (left, at) = frame.place(x.low(), *level);
@@ -193,6 +222,7 @@ impl LineChart {
             );
         }
         for (index, series) in self.series.iter().enumerate() {
+            frame.svg.begin_series(index);
             let drawn = self.drawable(series);
             let count: usize = drawn.iter().map(Vec::len).sum();
             for run in drawn {
@@ -224,6 +254,7 @@ impl LineChart {
                     }
                 }
             }
+            frame.svg.end_group();
         }
         frame.end();
         for (name, level) in self.levels.iter().filter(|(_, level)| self.y.shows(*level)) {

@@ -55,6 +55,11 @@ fn value(value: f64) -> String {
     }
 }
 
+/// The axes of a value with its interval.
+fn interval_axes(title: &str) -> Vec<String> {
+    [or(title, "value"), "lower", "upper"].map(str::to_owned).to_vec()
+}
+
 /// `text`, or `default` if it is empty.
 fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
     if text.is_empty() { default } else { text }

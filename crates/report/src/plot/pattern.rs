@@ -78,10 +78,17 @@ impl MatrixPattern {
     #[must_use]
     pub fn figure(&self, caption: impl Into<String>) -> Figure {
         let terminal = Some(self.to_terminal(super::terminal::WIDTH));
+        let matrix = |(name, rows): &(String, Vec<Vec<bool>>)| {
+            let number = |entry: &bool| f64::from(u8::from(*entry));
+            crate::Series::new(name, rows.iter().map(|row| row.iter().map(number).collect::<Vec<_>>()))
+        };
         Figure {
+            title: self.title.clone(),
             svg: self.to_svg(),
             caption: caption.into(),
             terminal,
+            axes: vec!["not zero".to_owned()],
+            series: self.matrices.iter().map(matrix).collect(),
         }
     }
 

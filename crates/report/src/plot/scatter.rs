@@ -96,10 +96,18 @@ impl ScatterChart {
     /// The chart as a figure, with its terminal form.
     #[must_use]
     pub fn figure(&self, caption: impl Into<String>) -> Figure {
+        let numbers =
+            |(name, points): &(String, Vec<(f64, f64)>)| crate::Series::new(name, points.iter().map(|(x, y)| [*x, *y]));
         Figure {
+            title: self.title.clone(),
             svg: self.to_svg(),
             caption: caption.into(),
             terminal: Some(self.to_terminal(terminal::WIDTH)),
+            axes: vec![
+                super::or(&self.x.title, "x").to_owned(),
+                super::or(&self.y.title, "y").to_owned(),
+            ],
+            series: self.series.iter().map(numbers).collect(),
         }
     }
 
@@ -112,12 +120,14 @@ impl ScatterChart {
         frame.axes(x, y, &self.x.title, &self.y.title);
         frame.begin();
         for (index, (name, points)) in self.series.iter().enumerate() {
+            frame.svg.begin_series(index);
             for (at, value) in self.drawable(points) {
                 let (px, py) = frame.place(at, value);
                 let style = format!("fill:{0};fill-opacity:.55;stroke:{0}", palette::series(index));
                 let title = format!("{name}: ({}, {})", super::value(at), super::value(value));
                 frame.svg.circle(px, py, 4.0, &style, &title);
             }
+            frame.svg.end_group();
         }
         frame.end();
         frame.legend(&names);

@@ -233,6 +233,22 @@ impl Svg {
         self.body.push_str("</svg>\n");
     }
 
+    /// Everything drawn until [`Svg::end_group`] belongs to series `index`, which its entry in the legend shows and hides.
+    pub(super) fn begin_series(&mut self, index: usize) {
+        let _ = writeln!(self.body, r#"<g data-series="{index}">"#);
+    }
+
+    /// Everything drawn until [`Svg::end_group`] is the legend's entry of series `index`; the rectangle is where it can be
+    /// pressed.
+    pub(super) fn begin_legend(&mut self, index: usize, x: f64, y: f64, width: f64, height: f64) {
+        let _ = writeln!(self.body, r#"<g data-legend="{index}">"#);
+        self.rect(x, y, width, height, "fill:transparent");
+    }
+
+    pub(super) fn end_group(&mut self) {
+        self.body.push_str("</g>\n");
+    }
+
     /// The finished element, with its name and description for those who do not see it.
     pub(super) fn finish(self, title: &str, description: &str) -> String {
         let (width, height) = (coordinate(self.width), coordinate(self.height));

@@ -126,10 +126,14 @@ impl TrajectoryGrid {
     /// The pictures as a figure, with its terminal form.
     #[must_use]
     pub fn figure(&self, caption: impl Into<String>) -> Figure {
+        let path = |panel: &Panel| crate::Series::new(&panel.name, panel.path.iter().map(|(x, y)| [*x, *y]));
         Figure {
+            title: self.title.clone(),
             svg: self.to_svg(),
             caption: caption.into(),
             terminal: Some(self.to_terminal(super::terminal::WIDTH)),
+            axes: vec!["x".to_owned(), "y".to_owned()],
+            series: self.panels.iter().map(path).collect(),
         }
     }
 

@@ -69,12 +69,13 @@ pub(super) fn show(answer: &mut Answer, example: &Example, derived: &Derivations
     matrix(answer, r"\frac{\partial L}{\partial B}", &back.b, DECIMALS);
     matrix(answer, r"\frac{\partial L}{\partial A}", &back.a, DECIMALS);
     answer.figure(Figure {
+        title: "The graph of the computation".to_string(),
         svg: graph_svg(network, x, y)?,
         caption:
             "The same numbers on the graph of the computation: values go forward (above the arrows), gradients come \
                   back (below)."
                 .to_string(),
-        terminal: None,
+        ..Figure::default()
     });
     one_weight(answer, example, &forward, &back, derived)?;
     touch(answer, example)?;
