@@ -12,6 +12,7 @@
 
 mod api;
 mod bench;
+mod browser;
 mod cargo;
 mod docs;
 mod examples;
@@ -81,6 +82,13 @@ enum Command {
         #[arg(default_value = "target/report")]
         folder: PathBuf,
     },
+    /// Use the page of `all` in Chromium: tabs, tables, figures, light and dark, paper, accessibility, valid HTML; pictures go to
+    /// FOLDER/browser. Skipped, with a line that says so, where node, npm or a browser is missing
+    Browser {
+        /// Folder of the report
+        #[arg(default_value = "target/report")]
+        folder: PathBuf,
+    },
 }
 
 /// Options of `all` and `exercise`; they mean what they mean for `lab exercise`.
@@ -134,6 +142,7 @@ fn main() -> Result<ExitCode> {
         Command::Api => api::check(),
         Command::Tidy => tidy::check(),
         Command::CheckPage { folder } => page::check(&folder),
+        Command::Browser { folder } => browser::check(&folder),
     }
 }
 
