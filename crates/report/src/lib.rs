@@ -33,6 +33,7 @@
 #![deny(missing_docs)]
 
 mod atomic;
+pub mod diff;
 mod document;
 mod error;
 mod figure;
