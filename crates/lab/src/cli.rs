@@ -1,5 +1,6 @@
 //! The command line: what can be typed.
 
+mod models;
 mod sweep;
 
 use std::path::PathBuf;
@@ -7,12 +8,23 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use self::models::{ConvertArgs, EvaluateArgs, GradcheckArgs, InspectArgs, Mean, PrecisionArg, PredictArgs};
 pub(crate) use self::sweep::{ALL, MergeArgs, SweepArgs, SweepCommand, SweepRunArgs};
 
 /// Neural networks on candle: count them, train them, compare optimizers, augment their data, save them, derive their
 /// gradients.
 #[derive(Parser)]
-#[command(name = "lab", version, arg_required_else_help = true, propagate_version = true)]
+#[command(
+    name = "lab",
+    version,
+    arg_required_else_help = true,
+    propagate_version = true,
+    after_help = "Examples:\n  \
+        lab summary lenet5                                  # count a network\n  \
+        lab train --data digits --output digits.safetensors # train one and save it\n  \
+        lab convert digits.safetensors digits.keras         # hand it to Keras\n\n\
+        lab COMMAND --help shows the options of a command, with examples."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -160,7 +172,7 @@ pub(crate) struct DataArgs {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     /// The seed of every random draw [default: 6020]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = whole)]
     pub(crate) seed: Option<u64>,
 }
 
@@ -184,7 +196,7 @@ pub(crate) struct SummaryArgs {
     /// A built-in name, a Keras JSON configuration, or a model file
     pub(crate) model: String,
     /// Characters of a line
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) line_length: Option<usize>,
     /// Show the layers of nested models
     #[arg(long)]
@@ -223,12 +235,18 @@ pub(crate) enum SummaryStyle {
 #[derive(Subcommand)]
 pub(crate) enum DataCommand {
     /// List the known data sets
+    #[command(after_help = "Examples:\n  \
+        lab data list\n  \
+        lab data list --json")]
     List {
         /// As JSON
         #[arg(long)]
         json: bool,
     },
     /// Download a data set
+    #[command(after_help = "Examples:\n  \
+        lab data fetch mnist\n  \
+        lab data fetch cats-dogs --data-dir path/to/data")]
     Fetch {
         /// Name of the data set
         name: String,
@@ -237,6 +255,9 @@ pub(crate) enum DataCommand {
         data_dir: Option<PathBuf>,
     },
     /// Check the files of a data set against their checksums
+    #[command(after_help = "Examples:\n  \
+        lab data verify digits\n  \
+        lab data verify mnist --data-dir path/to/mnist")]
     Verify {
         /// Name of the data set
         name: String,
@@ -262,7 +283,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) optimizer: Option<String>,
     /// Its learning rate (default: the optimizer's own)
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = positive)]
     pub(crate) learning_rate: Option<f64>,
     /// Times that every sample is seen, in all
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
@@ -271,7 +292,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) batch_size: Option<usize>,
     /// Share of the training samples that is held out for validation; 0 holds none out [default: 0.1]
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share)]
     pub(crate) validation_split: Option<f64>,
     /// Augmentation pipeline, such as 'flip(horizontal) | rotate(0.1)'; mixup(0.2) or cutmix() at its end blend images and labels
     #[arg(long, value_name = "PIPELINE")]
@@ -285,6 +306,9 @@ pub(crate) struct TrainArgs {
     /// Go on from a file that --output wrote, or from the newest whole one in a folder of --checkpoints, with all its options
     #[arg(long, value_name = "FILE|DIR", conflicts_with = "model")]
     pub(crate) resume: Option<PathBuf>,
+    /// Print a line an epoch instead of the live view, which is shown where everything is one terminal
+    #[arg(long)]
+    pub(crate) plain: bool,
     /// Print settings, history and test figures as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -307,25 +331,30 @@ pub(crate) struct HowArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) metrics: Vec<String>,
     /// Share of each label that is spread over all classes, such as 0.1
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share)]
     pub(crate) label_smoothing: Option<f64>,
     /// Learning rate over all steps: 'cosine', 'cosine:EPOCHS' with a linear warm-up, 'linear', or a Keras schedule as JSON
     #[arg(long, value_name = "SCHEDULE")]
     pub(crate) schedule: Option<String>,
     /// Decoupled weight decay (default: the optimizer's own)
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub(crate) weight_decay: Option<f64>,
     /// Limit the norm of each weight's gradient
-    #[arg(long, value_name = "NORM")]
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
     pub(crate) clipnorm: Option<f64>,
     /// Limit the norm of all gradients together
-    #[arg(long, value_name = "NORM", conflicts_with = "clipnorm")]
+    #[arg(
+        long,
+        value_name = "NORM",
+        allow_negative_numbers = true,
+        conflicts_with = "clipnorm"
+    )]
     pub(crate) global_clipnorm: Option<f64>,
     /// Average the gradients of so many steps into one update
     #[arg(long, value_name = "STEPS")]
     pub(crate) accumulate: Option<u64>,
     /// Keep a moving average of the weights with this momentum, such as 0.99, and measure and save it
-    #[arg(long, value_name = "MOMENTUM")]
+    #[arg(long, value_name = "MOMENTUM", allow_negative_numbers = true)]
     pub(crate) ema: Option<f64>,
     /// End when the monitored figure has not improved for so many epochs, with the weights of the best epoch
     #[arg(long, value_name = "PATIENCE", value_parser = at_least_one)]
@@ -410,39 +439,6 @@ impl std::fmt::Display for Split {
     }
 }
 
-/// What to measure.
-#[derive(Args)]
-pub(crate) struct EvaluateArgs {
-    /// A model file, as `lab train --output` wrote it or another program
-    pub(crate) model: PathBuf,
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
-    /// Also ask about so many augmented views of each image, and let their mean answer (test-time augmentation)
-    #[arg(long, value_name = "VIEWS", value_parser = at_least_one)]
-    pub(crate) tta: Option<usize>,
-    /// The pipeline of the views (default: that which the network was trained with)
-    #[arg(long, value_name = "PIPELINE", requires = "tta")]
-    pub(crate) augment: Option<String>,
-    /// What of the views is averaged [default: probabilities]
-    #[arg(long, value_enum, value_name = "WHAT", requires = "tta")]
-    pub(crate) mean: Option<Mean>,
-    /// The seed of the views [default: 6020]
-    #[arg(long, requires = "tta")]
-    pub(crate) seed: Option<u64>,
-    /// As JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// What of several views is averaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mean {
-    /// The class probabilities
-    Probabilities,
-    /// The outputs before they become probabilities
-    Logits,
-}
-
 /// What to show.
 #[derive(Args)]
 pub(crate) struct AugmentArgs {
@@ -453,7 +449,7 @@ pub(crate) struct AugmentArgs {
     #[arg(long, value_name = "PIPELINE", conflicts_with_all = ["list", "replay"])]
     pub(crate) pipeline: Option<String>,
     /// The seed of every random draw [default: 6020]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = whole)]
     pub(crate) seed: Option<u64>,
     /// Variants of each picture, 1 to 64
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = variants)]
@@ -485,112 +481,24 @@ fn variants(text: &str) -> Result<usize, String> {
     }
 }
 
-/// What to compute.
-#[derive(Args)]
-pub(crate) struct PredictArgs {
-    /// A built-in name, a Keras JSON configuration, or a model file
-    pub(crate) model: String,
-    /// The description of the network, for a file that holds weights alone: a built-in name or a Keras JSON configuration
-    #[arg(long, value_name = "MODEL")]
-    pub(crate) config: Option<String>,
-    /// A .safetensors file with the inputs (batch, ...): one tensor for each input layer by its name; of a single one the name may be 'input', or any where it is alone
-    #[arg(long, value_name = "FILE")]
-    pub(crate) inputs: PathBuf,
-    /// The .safetensors file that the outputs are written to, as 'output', or 'output_0' and so on where there are several
-    #[arg(long, value_name = "FILE")]
-    pub(crate) outputs: PathBuf,
-    /// Samples that are computed at a time
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one)]
-    pub(crate) batch_size: usize,
-    /// cpu, cuda, cuda:N or metal
-    #[arg(long, default_value = "cpu")]
-    pub(crate) device: String,
-    /// The seed of the initial weights of a model that has none
-    #[arg(long, default_value_t = DEFAULT_SEED)]
-    pub(crate) seed: u64,
-    /// Print what was computed as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// What to write anew.
-#[derive(Args)]
-pub(crate) struct ConvertArgs {
-    /// A model file; its first bytes say which format it has
-    #[arg(value_name = "IN")]
-    pub(crate) input: PathBuf,
-    /// The new file; its ending says which format it gets
-    #[arg(value_name = "OUT")]
-    pub(crate) output: PathBuf,
-    /// Number format of the weights (default: that of the file)
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    pub(crate) precision: Option<PrecisionArg>,
-    /// The description of the network, for a file that holds weights alone: a built-in name or a Keras JSON configuration
-    #[arg(long, value_name = "MODEL")]
-    pub(crate) config: Option<String>,
-    /// Leave the optimizer and its state out
-    #[arg(long)]
-    pub(crate) without_optimizer: bool,
-    /// Print what was written as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// The number formats of weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PrecisionArg {
-    /// 16 bits with the range of float32
-    Bf16,
-    /// 16 bits, up to 65,504
-    F16,
-    /// 32 bits
-    F32,
-    /// 64 bits
-    F64,
-}
-
-/// What to look at.
-#[derive(Args)]
-pub(crate) struct InspectArgs {
-    /// A model file; its first bytes say which format it has
-    pub(crate) file: PathBuf,
-    /// Show where each weight is in the files of other frameworks, and in which layout
-    #[arg(long)]
-    pub(crate) mapping: bool,
-    /// The description of the network, for a file that holds weights alone: a built-in name or a Keras JSON configuration
-    #[arg(long, value_name = "MODEL")]
-    pub(crate) config: Option<String>,
-    /// As JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// What to check.
-#[derive(Args)]
-pub(crate) struct GradcheckArgs {
-    /// A built-in name, a Keras JSON configuration, or a model file
-    pub(crate) model: String,
-    /// Entries of each weight that are tried, spread evenly over it
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = at_least_one)]
-    pub(crate) entries: usize,
-    /// Random samples that the loss is computed of
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
-    pub(crate) batch_size: usize,
-    /// cpu, cuda, cuda:N or metal
-    #[arg(long, default_value = "cpu")]
-    pub(crate) device: String,
-    /// The seed of samples, targets and dropout, and of the weights of a model that has none
-    #[arg(long, default_value_t = DEFAULT_SEED)]
-    pub(crate) seed: u64,
-    /// As JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err("expected a whole number, at least 1".to_string()),
+    }
+}
+
+/// A seed.
+fn whole(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number, such as 7".to_string())
+}
+
+/// A number above 0.
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("expected a number above 0, such as 0.001".to_string()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What every exercise and command shares: data, device, seed, progress, and the wish to stop.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -45,6 +45,10 @@ impl Context {
 
     /// Reads the options of a command that draws nothing at random.
     pub(crate) fn at(place: &PlaceArgs) -> Result<Self> {
+        // Also where the command needs no data in the end: what was typed was meant.
+        if let Some(name) = &place.data {
+            check_data(name, place.data_dir.as_deref())?;
+        }
         Ok(Context {
             data: place.data.clone(),
             data_dir: place.data_dir.clone(),
@@ -87,6 +91,21 @@ impl Context {
     }
 }
 
+/// Refuses a word after `--data` that is neither a known name nor a folder.
+fn check_data(name: &str, data_dir: Option<&Path>) -> Result<()> {
+    let is_below = data_dir.is_some_and(|folder| folder.join(name).exists());
+    if is_below || Path::new(name).exists() {
+        return Ok(());
+    }
+    let known = datasets::known(name);
+    let looks_like_a_path = name.contains(['/', '\\']) || name.starts_with('.');
+    if known.is_err() && looks_like_a_path {
+        bail!("--data {name}: this folder does not exist; check the path, or name a data set (lab data list)");
+    }
+    known?;
+    Ok(())
+}
+
 /// Lets the first Ctrl-C end the step in progress and the second one end the program.
 pub(crate) fn listen_for_interrupt() -> Result<()> {
     static LISTENING: OnceLock<()> = OnceLock::new();
@@ -94,7 +113,8 @@ pub(crate) fn listen_for_interrupt() -> Result<()> {
         return Ok(());
     }
     ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+        if interrupt() {
+            crate::live::restore();
             std::process::exit(1);
         }
         crate::progress::say("interrupted: ending the step in progress (press Ctrl-C again to end at once)");
@@ -102,15 +122,34 @@ pub(crate) fn listen_for_interrupt() -> Result<()> {
     .context("Ctrl-C cannot be caught")
 }
 
-/// Columns of the terminal (100 where the output is no terminal, at most 120), and whether it shows colours.
+/// Asks for the end of the step in progress; returns whether that was asked for before.
+pub(crate) fn interrupt() -> bool {
+    INTERRUPTED.swap(true, Ordering::Relaxed)
+}
+
+/// The widest that a table becomes.
+const WIDEST: usize = 240;
+
+/// Columns of the terminal and whether it shows colours.
+///
+/// Where the output is no terminal: `COLUMNS`, else 100, and colours only where `CLICOLOR_FORCE` asks for them. `NO_COLOR`
+/// switches them off everywhere.
 pub(crate) fn terminal() -> (usize, bool) {
-    if !std::io::stdout().is_terminal() {
-        return (100, false);
-    }
-    let columns = console::Term::stdout()
-        .size_checked()
-        .map_or(100, |(_, columns)| usize::from(columns));
-    (columns.clamp(40, 120), console::colors_enabled())
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let is_terminal = std::io::stdout().is_terminal();
+    let color = match (variable("NO_COLOR"), variable("CLICOLOR_FORCE")) {
+        (Some(_), _) => false,
+        (None, Some(force)) if force != "0" => true,
+        _ => is_terminal && console::colors_enabled(),
+    };
+    let columns = if is_terminal {
+        console::Term::stdout()
+            .size_checked()
+            .map(|(_, columns)| usize::from(columns))
+    } else {
+        variable("COLUMNS").and_then(|columns| columns.parse().ok())
+    };
+    (columns.unwrap_or(100).clamp(40, WIDEST), color)
 }
 
 /// The processor by its name, where the system tells, else by its kind.

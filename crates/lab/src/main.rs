@@ -17,6 +17,8 @@ mod commands;
 mod comparison;
 mod context;
 mod exercises;
+mod live;
+mod nearest;
 mod progress;
 
 use std::process::ExitCode;

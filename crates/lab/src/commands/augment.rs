@@ -232,6 +232,7 @@ fn example(entry: &Entry, original: &Image, seed: Option<u64>) -> Result<Image> 
 }
 
 fn open(file: &Path) -> Result<Image> {
+    super::files::check_picture(file)?;
     let images = datasets::open_image(file, Color::Auto)?;
     Ok(Image::from_u8(
         images.height,

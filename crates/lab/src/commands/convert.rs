@@ -8,9 +8,9 @@ use persistence::{Model, Precision};
 use report::format::bytes;
 use serde_json::json;
 
-use super::model;
+use super::{files, model};
 use crate::cli::{ConvertArgs, PrecisionArg};
-use crate::progress::say;
+use crate::progress::Progress;
 
 impl From<PrecisionArg> for Precision {
     fn from(precision: PrecisionArg) -> Self {
@@ -24,9 +24,12 @@ impl From<PrecisionArg> for Precision {
 }
 
 pub(crate) fn run(args: &ConvertArgs) -> Result<()> {
+    files::check_written_model(&args.output)?;
+    let progress = Progress::new();
+    let waiting = progress.waiting(&format!("writing {}", args.output.display()));
     let mut read = open(&args.input, args.config.as_deref())?;
     for note in &read.notes {
-        say(&format!("note: {note}"));
+        progress.line(&format!("note: {note}"));
     }
     if args.without_optimizer {
         read.optimizer = None;
@@ -35,6 +38,7 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<()> {
         read = read.in_precision(precision.into());
     }
     let size = persistence::write(&args.output, &read)?;
+    drop(waiting);
     let before = std::fs::metadata(&args.input).map_or(0, |about| about.len());
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -69,7 +73,11 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<()> {
 
 /// Opens a model file; `config` describes the network of one that holds weights alone.
 pub(super) fn open(path: &Path, config: Option<&str>) -> Result<Model> {
-    let mut read = persistence::open(path)?;
+    files::check_model_file(path)?;
+    let mut read = persistence::open(path).map_err(|error| match error {
+        error @ persistence::Error::UnknownFormat { .. } => model::explained(error, path),
+        error => error.into(),
+    })?;
     let Some(config) = config else { return Ok(read) };
     if read.spec.is_some() {
         bail!("{} describes its network itself; leave --config out", path.display());

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use candle_core::Device;
 use datasets::{Presence, cache_dir, catalogue, presence};
 use kernels::machine;
@@ -36,6 +36,12 @@ enum About {
 pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
     let cache = cache_dir()?;
     let folder = args.data_dir.as_deref().unwrap_or(&cache);
+    if folder.is_file() {
+        bail!(
+            "--data-dir {}: this is a file; name the folder that holds the data sets",
+            folder.display()
+        );
+    }
     let mut findings = processor_and_memory()?;
     findings.extend([
         device("cuda", Device::new_cuda(0)),

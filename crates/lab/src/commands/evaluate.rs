@@ -23,7 +23,9 @@ const MAX_CLASSES_SHOWN: usize = 20;
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let mut context = Context::at(&args.place)?;
-    let saved = persistence::load(&args.model, &context.device)?;
+    super::files::check_model_file(&args.model)?;
+    let saved =
+        persistence::load(&args.model, &context.device).map_err(|error| super::model::explained(error, &args.model))?;
     let trained_on = saved.metadata.training.as_ref().and_then(|state| state.data.clone());
     let trained_with = saved.metadata.training.as_ref().and_then(|state| state.augment.clone());
     context.data = context.data.or(trained_on);
@@ -38,12 +40,16 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     check_classes(Some(&args.model), &saved.metadata.classes, &dataset)?;
     let network = saved.network;
     let samples = Samples::for_network(&dataset.test, &network)?;
+    let waiting = context
+        .progress
+        .waiting(&format!("measuring {} images", count(samples.len())));
     let measured = training::evaluate(&network, &samples, Loss::default(), INFERENCE_BATCH)?;
     context.check_interrupt()?;
     let views = match args.tta {
         Some(count) => Some(views(args, count, trained_with.as_deref(), &network, &samples)?),
         None => None,
     };
+    drop(waiting);
     context.check_interrupt()?;
     let mut out = std::io::stdout().lock();
     if args.json {

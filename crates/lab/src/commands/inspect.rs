@@ -10,7 +10,7 @@ use report::inline::escape;
 use report::{Align, Table};
 use serde_json::{Value, json};
 
-use super::convert;
+use super::{convert, files};
 use crate::cli::InspectArgs;
 use crate::context::terminal;
 
@@ -18,6 +18,7 @@ use crate::context::terminal;
 const SHOWN: usize = 60;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<()> {
+    files::check_model_file(&args.file)?;
     let mut file = persistence::inspect(&args.file)?;
     if args.config.is_some() {
         file = Inspection::of(convert::open(&args.file, args.config.as_deref())?, &file);

@@ -5,6 +5,7 @@ mod convert;
 mod data;
 mod doctor;
 mod evaluate;
+pub(crate) mod files;
 mod gradcheck;
 mod inspect;
 mod manual;

@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use candle_core::{DType, Device};
 use models::{Network, zoo};
-use nn_theory::{DTypePolicy, MAX_CONFIGURATION_BYTES, ModelSpec};
+use nn_theory::{DTypePolicy, Layer, MAX_CONFIGURATION_BYTES, ModelSpec};
 use persistence::Model;
+
+use crate::nearest;
 
 /// A model that was found.
 pub(crate) struct Found {
@@ -66,22 +68,46 @@ pub(crate) fn find(word: &str) -> Result<Found> {
     }
     if is_text(path)? {
         let text = configuration(path)?;
-        let spec = ModelSpec::from_keras_json(&text).with_context(|| word.to_string())?;
+        let spec = ModelSpec::from_keras_json(&text).map_err(|error| {
+            let hint = match &error {
+                nn_theory::Error::UnknownClass { class, .. } => nearest::hint(class, Layer::classes().iter().copied()),
+                _ => String::new(),
+            };
+            anyhow!("{word}: {error}{hint}")
+        })?;
         return Ok(spec.into());
     }
-    let saved = persistence::open(path).with_context(|| {
-        format!(
+    let saved = persistence::open(path).map_err(|error| {
+        let is_other = matches!(error, persistence::Error::UnknownFormat { .. });
+        let error = explained(error, path);
+        if !is_other {
+            return error;
+        }
+        error.context(format!(
             "{word} was read as a model file, which it is not (a Keras configuration is JSON; the built-in models are: {known})"
-        )
+        ))
     })?;
     Ok(Found {
-        spec: saved.described()?.clone(),
+        spec: saved.described().map_err(|error| explained(error, path))?.clone(),
         saved: Some(saved),
     })
 }
 
+/// What is wrong with a model file, and what can be done about it with this program.
+pub(super) fn explained(error: persistence::Error, path: &Path) -> anyhow::Error {
+    let shown = path.display();
+    match &error {
+        persistence::Error::UnknownFormat { .. } => anyhow!("{error}; a model file is one of {}", endings()),
+        persistence::Error::NoDescription { .. } => anyhow!(
+            "{shown}: the file holds weights but no description of a network; bring both together first: lab convert {shown} \
+             model.keras --config MODEL, where MODEL is a Keras JSON configuration or a built-in name"
+        ),
+        _ => error.into(),
+    }
+}
+
 /// The endings of model files.
-fn endings() -> String {
+pub(super) fn endings() -> String {
     persistence::READ
         .map(|format| format!(".{}", format.ending()))
         .join(", ")

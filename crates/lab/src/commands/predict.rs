@@ -10,9 +10,10 @@ use persistence::{Format, Model, StoredTensor};
 use report::format::count;
 use serde_json::{Value, json};
 
-use super::{convert, model};
+use super::{convert, files, model};
 use crate::cli::PredictArgs;
 use crate::context;
+use crate::progress::Progress;
 
 pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     if Format::from_name(&args.outputs) != Some(Format::Safetensors) {
@@ -21,6 +22,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
             args.outputs.display()
         );
     }
+    files::check_writable("--outputs", &args.outputs)?;
     let device = context::device(&args.device)?;
     let network = match &args.config {
         Some(_) => convert::open(args.model.as_ref(), args.config.as_deref())?.network(&device)?,
@@ -118,6 +120,7 @@ fn predict(network: &Network, inputs: &[Tensor], batch: usize) -> Result<Vec<Ten
         .first()
         .map_or(0, |input| input.dims().first().copied().unwrap_or(0));
     let mut parts: Vec<Vec<Tensor>> = Vec::new();
+    let bar = Progress::new().bar("samples", samples as u64);
     for start in (0..samples).step_by(batch) {
         let length = batch.min(samples - start);
         let part = inputs.iter().map(|input| input.narrow(0, start, length));
@@ -128,7 +131,9 @@ fn predict(network: &Network, inputs: &[Tensor], batch: usize) -> Result<Vec<Ten
                 None => parts.push(vec![output]),
             }
         }
+        bar.inc(length as u64);
     }
+    bar.finish_and_clear();
     Ok(parts
         .into_iter()
         .map(|list| Tensor::cat(&list, 0))

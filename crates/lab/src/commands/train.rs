@@ -22,9 +22,10 @@ use training::{Checkpoint, EarlyStopping, Evaluation, History, Loss, Samples, St
 use self::options::Options;
 use self::resume::Beginning;
 use self::watch::Watch;
-use super::model;
+use super::{files, model};
 use crate::cli::{DEFAULT_SEED, TrainArgs};
 use crate::context::{Context, listen_for_interrupt};
+use crate::live;
 
 /// What a training that says nothing else learns from.
 const DEFAULT_DATA: &str = "digits";
@@ -45,6 +46,8 @@ struct Settings {
     augment: Option<Pipeline>,
     output: Option<PathBuf>,
     options: Options,
+    /// Whether the training is watched in the terminal.
+    live: bool,
 }
 
 pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
@@ -58,6 +61,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     if let Some(output) = &settings.output {
         check_output("--output", output)?;
     }
+    settings.options.check_monitor(settings.validation_split > 0.0)?;
     let folder = settings.options.make_folder()?;
     context.data = Some(settings.data.clone());
     context.seed = settings.seed;
@@ -88,7 +92,11 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     if history.stopped == StopReason::Interrupted {
         return Err(interrupted(args, &settings, &history));
     }
+    let waiting = context
+        .progress
+        .waiting(&format!("measuring {} images", count(test.len())));
     let measured = training::evaluate(&network, &test, Loss::default(), INFERENCE_BATCH)?;
+    drop(waiting);
     let mut out = std::io::stdout().lock();
     if args.json {
         let record = record(&settings, &network, &optimizer, &history, &measured);
@@ -126,6 +134,7 @@ fn fresh(args: &TrainArgs) -> Result<(Settings, Beginning)> {
         augment: args.augment.as_deref().map(pipeline).transpose()?.flatten(),
         output: args.output.clone(),
         options: Options::of(&args.how)?,
+        live: is_watched(args),
     };
     Ok((settings, Beginning::Fresh(Box::new(builder))))
 }
@@ -174,32 +183,7 @@ fn check_output(option: &str, path: &Path) -> Result<()> {
              formats of it)"
         );
     }
-    if path.is_dir() {
-        bail!("{option} {shown}: this is a folder; give the name of a file");
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    if !folder.is_dir() {
-        bail!(
-            "{option} {shown}: there is no folder {}; make it, or choose another one",
-            folder.display()
-        );
-    }
-    check_folder(option, path, folder)
-}
-
-/// Refuses a folder that takes no files; `path` is what was typed.
-fn check_folder(option: &str, path: &Path, folder: &Path) -> Result<()> {
-    tempfile::tempfile_in(folder).map(drop).map_err(|error| {
-        anyhow!(
-            "{option} {}: nothing can be written into {} ({}); choose another folder",
-            path.display(),
-            folder.display(),
-            error.kind()
-        )
-    })
+    files::check_writable(option, path)
 }
 
 /// The network of `--model`, or one that fits the data.
@@ -280,7 +264,11 @@ fn train(
         .output
         .as_ref()
         .map(|output| Checkpoint::new(output, metadata).every_steps(options.save_every.unwrap_or(0)));
-    let mut watch = Watch::new(&context.progress, settings.epochs);
+    let mut watch = Watch::new(
+        &context.progress,
+        settings.epochs,
+        picture(settings, network, optimizer),
+    );
     let mut trainer = Trainer::new()
         .epochs(settings.epochs)
         .batch_size(settings.batch_size)
@@ -339,6 +327,32 @@ fn train(
             .line(&format!("ended early after {}{best}", epochs(history.epochs.len())));
     }
     Ok(history)
+}
+
+/// Whether the live view is shown: somebody watches, and nobody asked for lines.
+fn is_watched(args: &TrainArgs) -> bool {
+    !args.plain && !args.json && live::is_possible()
+}
+
+/// What the live view begins with, where one is shown.
+fn picture(settings: &Settings, network: &Network, optimizer: &Optimizer) -> Option<live::State> {
+    settings.live.then(|| live::State {
+        title: format!(
+            "{} ({} parameters) on {}, {} with learning rate {}",
+            network.name(),
+            nn_theory::with_separators(network.spec().counts().total),
+            settings.data,
+            optimizer.name(),
+            significant(optimizer.learning_rate(), 3)
+        ),
+        saved_in: settings
+            .output
+            .as_ref()
+            .or(settings.options.checkpoints.as_ref())
+            .map(|file| file.display().to_string()),
+        epochs: settings.epochs,
+        ..live::State::default()
+    })
 }
 
 /// What the file keeps besides weights and optimizer, so that the training can go on from it.

@@ -15,7 +15,7 @@ use serde_json::json;
 pub(crate) use self::overall::{overall, ranks};
 pub(crate) use self::paths::paths;
 pub(crate) use self::score::counted;
-pub(crate) use self::verdict::{headline, verdict};
+pub(crate) use self::verdict::{chosen, headline, verdict};
 
 /// What the sheet asks for: plain and with momentum, RMSprop, the Adam family, the Ada family.
 pub(crate) const OPTIMIZERS: [&str; 10] = [

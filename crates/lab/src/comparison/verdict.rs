@@ -74,6 +74,19 @@ pub(crate) fn verdict(answer: &mut Answer, task: &TaskResult) {
     answer.result(text);
 }
 
+/// The best optimizer of a task and its rate, as `lab train` takes them.
+pub(crate) fn chosen(task: &TaskResult) -> Option<String> {
+    let ranked = ranked(task);
+    let best = ranked.first()?;
+    Some(format!(
+        "best on {}: --optimizer {} --learning-rate {} ({})",
+        task.task,
+        best.optimizer,
+        best.learning_rate,
+        with_interval(task.measure, &best.test)
+    ))
+}
+
 /// The result of a task in one sentence.
 pub(crate) fn headline(study: &Study<'_>, index: usize) -> String {
     let task = &study.results.tasks[index];

@@ -24,6 +24,9 @@ use crate::cli::ExerciseArgs;
 use crate::context::{Context, listen_for_interrupt, terminal};
 use crate::progress::say;
 
+/// Longer lines of text are hard to read.
+const WIDEST_TEXT: usize = 120;
+
 /// An exercise of the sheet.
 struct Exercise {
     number: u8,
@@ -169,7 +172,7 @@ fn print(answer: &Answer, json: bool) -> Result<()> {
         writeln!(out, "{}", record(answer))?;
     } else {
         let (width, color) = terminal();
-        writeln!(out, "{}", answer.to_terminal(width, color))?;
+        writeln!(out, "{}", answer.to_terminal(width.min(WIDEST_TEXT), color))?;
     }
     Ok(())
 }

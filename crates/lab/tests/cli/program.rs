@@ -39,7 +39,12 @@ impl Lab {
 
     /// The program, offline: every proxy is a port where nothing listens.
     pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Command {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lab"));
+        self.other(env!("CARGO_BIN_EXE_lab"), arguments)
+    }
+
+    /// Another program, in the same folder and as much offline.
+    pub(crate) fn other(&self, program: &str, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(program);
         command
             .args(arguments)
             .current_dir(self.folder())

@@ -246,7 +246,8 @@ fn wrong_names_name_the_nearest() {
         &["--augment", "`rotat`", "did you mean `rotate`?", "character 20"],
     );
     lab.fails(&["train", "--augment", "rotate(9"], &["--augment"]);
-    lab.fails(&["train", "--learning-rate=-1"], &["learning rate", "-1"]);
+    lab.run(&["train", "--learning-rate=-1"])
+        .check_error(2, &["--learning-rate", "-1"]);
     lab.fails(&["train", "--model", "mnist_cnn"], &["(28, 28, 1)", "(8, 8, 1)"]);
 }
 

@@ -8,7 +8,7 @@ use report::format::{count, seconds};
 use report::{Answer, Block, Page, Table};
 use serde_json::json;
 
-use crate::comparison::{Study, counted, headline, overall, paths, rules, verdict};
+use crate::comparison::{Study, chosen, counted, headline, overall, paths, rules, verdict};
 use crate::context::{processor, terminal};
 
 /// The runs of a plan as far as they are recorded.
@@ -112,6 +112,9 @@ pub(super) fn show(finished: &Finished, records: &Records, json: bool) -> Result
     let (width, color) = terminal();
     for table in tables(&study) {
         writeln!(out, "{}\n", report::terminal::table(&table, width, color))?;
+    }
+    for best in results.tasks.iter().filter_map(chosen) {
+        writeln!(out, "{best}")?;
     }
     writeln!(out, "{}.", finished.took(&times))?;
     writeln!(

@@ -14,8 +14,10 @@ use training::callbacks::{CsvLogger, ModelCheckpoint, Monitor, ReduceLrOnPlateau
 use training::metrics::{self, Metric};
 use training::{Checkpoint, EarlyStopping, Loss, LossFunction, ValidationSplit};
 
+use super::super::files;
 use super::resume::Typed;
 use crate::cli::{HowArgs, MatmulPrecisionArg, Split};
+use crate::nearest;
 
 /// How many of the last checkpoints a folder keeps where nothing is said.
 const DEFAULT_KEEP: usize = 3;
@@ -174,6 +176,34 @@ impl Options {
         made.collect::<training::Result<_>>().context("--metrics")
     }
 
+    /// Refuses a monitored figure that no epoch will have.
+    pub(super) fn check_monitor(&self, validates: bool) -> Result<()> {
+        let Some(monitor) = &self.monitor else { return Ok(()) };
+        let made = self.metrics()?;
+        let own = ["loss", "accuracy"]
+            .into_iter()
+            .chain(made.iter().map(|metric| metric.name()));
+        let mut figures: Vec<String> = own.map(str::to_string).collect();
+        if validates {
+            let of_validation: Vec<String> = figures.iter().map(|name| format!("val_{name}")).collect();
+            figures.extend(of_validation);
+        }
+        figures.push("learning_rate".to_string());
+        if figures.contains(monitor) {
+            return Ok(());
+        }
+        bail!(
+            "--monitor: no epoch has the figure '{monitor}'; the figures are {}{}{}",
+            figures.join(", "),
+            if validates {
+                ""
+            } else {
+                " (those of validation need --validation-split above 0)"
+            },
+            nearest::hint(monitor, figures.iter().map(String::as_str))
+        )
+    }
+
     /// The weight of each class.
     pub(super) fn class_weight(&self, dataset: &Dataset) -> Result<Vec<(u32, f32)>> {
         let Some(text) = &self.class_weight else {
@@ -201,8 +231,9 @@ impl Options {
                 let label = label.map(|label| label as u32).or_else(|| name.parse().ok());
                 let label = label.filter(|label| labels.contains(label)).ok_or_else(|| {
                     anyhow!(
-                        "--class-weight: there is no class '{name}'; the classes are {}",
-                        dataset.classes.join(", ")
+                        "--class-weight: there is no class '{name}'; the classes are {}{}",
+                        dataset.classes.join(", "),
+                        nearest::hint(name, dataset.classes.iter().map(String::as_str))
                     )
                 })?;
                 let weight: f32 = weight
@@ -230,7 +261,7 @@ impl Options {
             );
         }
         let checkpointer = Checkpointer::new(folder).context("--checkpoints")?;
-        super::check_folder("--checkpoints", folder, folder)?;
+        files::check_folder("--checkpoints", folder, folder)?;
         Ok(Some(checkpointer.keep_last(self.keep.unwrap_or(DEFAULT_KEEP))))
     }
 
@@ -336,6 +367,9 @@ pub(super) fn schedule(text: &str, rate: f64, steps: usize, epochs: usize) -> Re
                 .ok_or_else(|| anyhow!("--schedule: the JSON has no class_name"))?;
             Schedule::from_config(class, &value["config"]).context("--schedule")
         }
-        _ => bail!("--schedule {text}: expected cosine, cosine:EPOCHS, linear, or a Keras schedule as JSON"),
+        _ => bail!(
+            "--schedule {text}: expected cosine, cosine:EPOCHS, linear, or a Keras schedule as JSON{}",
+            nearest::hint(name, ["cosine", "linear"])
+        ),
     }
 }

@@ -23,6 +23,9 @@ pub(super) enum Beginning {
 
 /// Reads the file of `--resume` and checks the options that were typed against it.
 pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(Settings, Beginning)> {
+    if !file.is_dir() {
+        super::super::files::check_model_file(file)?;
+    }
     let resumed = training::resume(file, &context.device)?;
     for skipped in &resumed.skipped {
         context
@@ -110,6 +113,7 @@ pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(
             .clone()
             .or_else(|| own_file(&resumed.path, options.checkpoints.as_deref())),
         options,
+        live: super::is_watched(args),
     };
     Ok((settings, Beginning::Resumed(Box::new(resumed))))
 }
