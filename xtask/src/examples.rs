@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -30,46 +31,31 @@ const LONGEST: usize = 60;
 #[expect(clippy::print_stdout, reason = "xtask talks to the person who runs it")]
 pub(crate) fn run(packages: &[String]) -> Result<ExitCode> {
     let examples = examples(packages)?;
+    let Some(programs) = build(packages)? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    // Away from the repository: what an example writes is no part of it.
+    let folder = cargo::target_folder()?.join("examples-run");
+    fs::create_dir_all(&folder).context("a folder for what examples write")?;
     let mut faults = Vec::new();
     for (package, found) in &examples {
         if found.is_empty() {
             faults.push(format!("the crate {package} has no example"));
         }
-        for (name, path) in found {
-            let lines = fs::read_to_string(path).with_context(|| path.clone())?.lines().count();
-            if lines > LONGEST {
-                faults.push(format!("{path} has {lines} lines (at most {LONGEST})"));
-            }
-            let words = ["--example", name.as_str()];
-            let Some(program) = cargo::build(package, &words, &[])? else {
-                faults.push(format!("the example {name} of {package} cannot be built"));
-                continue;
-            };
-            // Away from the repository: what an example writes is no part of it.
-            let folder = cargo::target_folder()?.join("examples-run");
-            fs::create_dir_all(&folder).context("a folder for what examples write")?;
-            let output = Command::new(&program)
-                .current_dir(&folder)
-                .stdin(Stdio::null())
-                .output()
-                .with_context(|| format!("{} could not be started", program.display()))?;
-            let last = String::from_utf8_lossy(&output.stdout)
-                .trim_end()
+        for (name, source) in found {
+            let lines = fs::read_to_string(source)
+                .with_context(|| source.clone())?
                 .lines()
-                .last()
-                .unwrap_or_default()
-                .to_string();
-            if !output.status.success() {
-                let error = String::from_utf8_lossy(&output.stderr).trim().to_string();
-                faults.push(format!(
-                    "the example {name} of {package} failed ({}): {error}",
-                    output.status
-                ));
-            } else if last.is_empty() {
-                faults.push(format!("the example {name} of {package} printed nothing"));
-            } else {
-                let last: String = last.chars().take(100).collect();
-                println!("examples: {package} {name}: {last}");
+                .count();
+            if lines > LONGEST {
+                faults.push(format!("{source} has {lines} lines (at most {LONGEST})"));
+            }
+            let program = programs
+                .get(source)
+                .with_context(|| format!("cargo built no program of {source}"))?;
+            match last_line(program, &folder)? {
+                Ok(line) => println!("examples: {package} {name}: {line}"),
+                Err(fault) => faults.push(format!("the example {name} of {package} {fault}")),
             }
         }
     }
@@ -82,6 +68,47 @@ pub(crate) fn run(packages: &[String]) -> Result<ExitCode> {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// Builds all examples at once, with the features that `cargo test --workspace` has built them with; the program of each source, or
+/// `None` where cargo failed (and has said why).
+fn build(packages: &[String]) -> Result<Option<BTreeMap<String, PathBuf>>> {
+    let output = cargo::cargo_in_root()
+        .args(["build", "--examples", "--message-format", "json-render-diagnostics"])
+        .args(cargo::selection(packages))
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo could not be started")?;
+    if !output.status.success() {
+        return Ok(None);
+    }
+    let mut programs = BTreeMap::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let message: Value = serde_json::from_str(line).context("cargo's messages are not JSON")?;
+        if let (Some(source), Some(program)) = (message["target"]["src_path"].as_str(), message["executable"].as_str())
+        {
+            programs.insert(source.to_string(), PathBuf::from(program));
+        }
+    }
+    Ok(Some(programs))
+}
+
+/// The last line that a program prints, or what is wrong with it.
+fn last_line(program: &Path, folder: &Path) -> Result<Result<String, String>> {
+    let output = Command::new(program)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("{} could not be started", program.display()))?;
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr).trim().to_string();
+        return Ok(Err(format!("failed ({}): {error}", output.status)));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(match text.trim_end().lines().last() {
+        Some(line) => Ok(line.chars().take(100).collect()),
+        None => Err("printed nothing".to_string()),
     })
 }
 
