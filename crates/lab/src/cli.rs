@@ -1,6 +1,7 @@
 //! The command line: what can be typed.
 
 mod models;
+mod report;
 mod sweep;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use self::models::{ConvertArgs, EvaluateArgs, GradcheckArgs, InspectArgs, Mean, PrecisionArg, PredictArgs};
+pub(crate) use self::report::{DiffArgs, ReportArgs, ReportCommand};
 pub(crate) use self::sweep::{ALL, MergeArgs, SweepArgs, SweepCommand, SweepRunArgs};
 
 /// Neural networks on candle: count them, train them, compare optimizers, augment their data, save them, derive their
@@ -71,6 +73,12 @@ pub(crate) enum Command {
         lab sweep merge one two --out all    # after 2/2 on another machine"
     )]
     Sweep(Box<SweepArgs>),
+    /// Compare the reports of two runs, or show one as a page that follows its runs
+    #[command(after_help = "Examples:\n  \
+        lab report diff before/exercise-3.json after/exercise-3.json\n  \
+        lab report --serve --report target/report\n  \
+        lab report --serve 8020 --csv run.csv    # while lab train --csv run.csv runs")]
+    Report(ReportArgs),
     /// Show what an augmentation pipeline makes of pictures, on a contact sheet
     #[command(after_help = "Examples:\n  \
         lab augment photo.jpg --pipeline 'flip(horizontal) | rotate(0.05) | contrast(0.2) @ 0.5' --output sheet.png\n  \
@@ -306,12 +314,15 @@ pub(crate) struct TrainArgs {
     /// Go on from a file that --output wrote, or from the newest whole one in a folder of --checkpoints, with all its options
     #[arg(long, value_name = "FILE|DIR", conflicts_with = "model")]
     pub(crate) resume: Option<PathBuf>,
-    /// Print a line an epoch instead of the live view, which is shown where everything is one terminal
+    /// Print a line an epoch instead of the live view, which is shown where everything is one terminal and nothing is served
     #[arg(long)]
     pub(crate) plain: bool,
     /// Print settings, history and test figures as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Show curves that grow while it trains at http://127.0.0.1:PORT/ (default: 8020; 0 takes any port that is free)
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "8020")]
+    pub(crate) serve: Option<u16>,
 }
 
 /// How to train, beyond the first things.

@@ -20,6 +20,7 @@ mod exercises;
 mod live;
 mod nearest;
 mod progress;
+mod serve;
 
 use std::process::ExitCode;
 

@@ -41,6 +41,7 @@ pub mod format;
 pub mod inline;
 mod interactive;
 pub mod latex;
+pub mod live;
 mod page;
 pub mod plot;
 mod table;

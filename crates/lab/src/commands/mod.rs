@@ -11,6 +11,7 @@ mod inspect;
 mod manual;
 mod model;
 mod predict;
+mod report;
 mod summary;
 mod sweep;
 mod train;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Convert(args) => convert::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Gradcheck(args) => gradcheck::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Predict(args) => predict::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Augment(args) => augment::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Evaluate(args) => evaluate::run(&args).map(|()| ExitCode::SUCCESS),

@@ -2,6 +2,7 @@
 
 mod options;
 mod resume;
+mod served;
 mod watch;
 
 use std::io::Write;
@@ -21,6 +22,7 @@ use training::{Checkpoint, EarlyStopping, Evaluation, History, Loss, Samples, St
 
 use self::options::Options;
 use self::resume::Beginning;
+use self::served::Served;
 use self::watch::Watch;
 use super::{files, model};
 use crate::cli::{DEFAULT_SEED, TrainArgs};
@@ -45,6 +47,7 @@ struct Settings {
     validation_split: f64,
     augment: Option<Pipeline>,
     output: Option<PathBuf>,
+    serve: Option<u16>,
     options: Options,
     /// Whether the training is watched in the terminal.
     live: bool,
@@ -133,6 +136,7 @@ fn fresh(args: &TrainArgs) -> Result<(Settings, Beginning)> {
         validation_split: args.validation_split.unwrap_or(DEFAULT_VALIDATION_SPLIT),
         augment: args.augment.as_deref().map(pipeline).transpose()?.flatten(),
         output: args.output.clone(),
+        serve: args.serve,
         options: Options::of(&args.how)?,
         live: is_watched(args),
     };
@@ -264,6 +268,10 @@ fn train(
         .output
         .as_ref()
         .map(|output| Checkpoint::new(output, metadata).every_steps(options.save_every.unwrap_or(0)));
+    let mut served = Served::start(settings, network.name())?;
+    if let Some(served) = &served {
+        context.progress.line(&format!("curves at {}", served.url()));
+    }
     let mut watch = Watch::new(
         &context.progress,
         settings.epochs,
@@ -313,6 +321,9 @@ fn train(
     for checkpoint in [&mut kept, &mut checkpoint].into_iter().flatten() {
         trainer = trainer.callback(checkpoint);
     }
+    if let Some(served) = &mut served {
+        trainer = trainer.callback(served);
+    }
     // After the checkpoint, so that the line of an epoch appears when its file is safe.
     let trainer = trainer.callback(&mut watch);
     let precision = options.matmul_precision();
@@ -329,9 +340,9 @@ fn train(
     Ok(history)
 }
 
-/// Whether the live view is shown: somebody watches, and nobody asked for lines.
+/// Whether the live view is shown: somebody watches, here and not in a browser, and nobody asked for lines.
 fn is_watched(args: &TrainArgs) -> bool {
-    !args.plain && !args.json && live::is_possible()
+    !args.plain && !args.json && args.serve.is_none() && live::is_possible()
 }
 
 /// What the live view begins with, where one is shown.

@@ -13,6 +13,8 @@ mod live;
 mod mistakes;
 mod models;
 mod program;
+mod report;
+mod serve;
 mod sessions;
 mod summary;
 mod sweep;

@@ -108,6 +108,7 @@ pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(
         batch_size: state.batch_size,
         validation_split: state.validation_split,
         augment,
+        serve: args.serve,
         output: args
             .output
             .clone()
