@@ -261,10 +261,14 @@ pub(crate) enum DataCommand {
         /// Where to put it (default: the cache folder)
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Check the files of a data set against their checksums
     #[command(after_help = "Examples:\n  \
         lab data verify digits\n  \
+        lab data verify digits --json\n  \
         lab data verify mnist --data-dir path/to/mnist")]
     Verify {
         /// Name of the data set
@@ -272,6 +276,9 @@ pub(crate) enum DataCommand {
         /// Where it is (default: the cache folder)
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -18,8 +18,8 @@ use crate::progress::Progress;
 pub(crate) fn run(command: &DataCommand) -> Result<ExitCode> {
     match command {
         DataCommand::List { json } => list(*json)?,
-        DataCommand::Fetch { name, data_dir } => fetch(name, data_dir.as_deref())?,
-        DataCommand::Verify { name, data_dir } => verify(name, data_dir.as_deref())?,
+        DataCommand::Fetch { name, data_dir, json } => fetch(name, data_dir.as_deref(), *json)?,
+        DataCommand::Verify { name, data_dir, json } => verify(name, data_dir.as_deref(), *json)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -104,17 +104,23 @@ fn licences() -> Table {
     table
 }
 
-fn fetch(name: &str, data_dir: Option<&Path>) -> Result<()> {
+fn fetch(name: &str, data_dir: Option<&Path>, json: bool) -> Result<()> {
     let set = known(name)?;
     let folder = folder(data_dir)?;
     listen_for_interrupt()?;
     let progress = Progress::new();
     let place = datasets::fetch(set.name, &folder, &mut Downloads::new(&progress))?;
-    writeln!(std::io::stdout().lock(), "{} is in {}", set.name, place.display())?;
+    let mut out = std::io::stdout().lock();
+    if json {
+        let record = json!({"set": set.name, "folder": place});
+        writeln!(out, "{}", serde_json::to_string_pretty(&record)?)?;
+    } else {
+        writeln!(out, "{} is in {}", set.name, place.display())?;
+    }
     Ok(())
 }
 
-fn verify(name: &str, data_dir: Option<&Path>) -> Result<()> {
+fn verify(name: &str, data_dir: Option<&Path>, json: bool) -> Result<()> {
     let set = known(name)?;
     let folder = folder(data_dir)?;
     if data_dir.is_none() && presence(set, &folder) == Presence::Absent {
@@ -126,8 +132,12 @@ fn verify(name: &str, data_dir: Option<&Path>) -> Result<()> {
     }
     let verification = datasets::verify(set.name, &folder)?;
     let mut out = std::io::stdout().lock();
-    for file in &verification.files {
-        writeln!(out, "{}", line(file))?;
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&verification)?)?;
+    } else {
+        for file in &verification.files {
+            writeln!(out, "{}", line(file))?;
+        }
     }
     let spoilt: Vec<&str> = verification
         .files

@@ -111,7 +111,17 @@ fn verify_finds_damage() {
     std::fs::remove_file(lab.path("mnist").join(TRAIN_LABELS)).expect("a file");
     let outcome = lab.fails(&["data", "verify", "mnist", "--data-dir", "."], &[TRAIN_LABELS]);
     assert!(outcome.stdout.contains("missing"), "{}", outcome.stdout);
+    let outcome = lab.run(&["data", "verify", "mnist", "--data-dir", ".", "--json"]);
+    outcome.check_error(1, &[TRAIN_LABELS]);
+    let record: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    let states = record["files"].as_array().expect("files").iter();
+    let states: Vec<&str> = states.filter_map(|file| file["state"]["state"].as_str()).collect();
+    assert!(states.contains(&"missing") && states.len() == 4, "{record}");
     assert!(lab.succeeds(&["data", "verify", "digits"]).starts_with("ok"));
+    assert_eq!(
+        lab.json(&["data", "verify", "digits", "--json"])["files"][0]["state"]["state"],
+        "ok"
+    );
 }
 
 #[test]

@@ -13,6 +13,7 @@ const LEAVE: &str = "\u{1b}[?1049l";
 /// What a terminal of 100 × 30 got, and the exit code. When `sign` appears on it, `keys` are pressed.
 ///
 /// `None`, with a line that says so, where there is no `script`.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn in_terminal(lab: &Lab, arguments: &str, term: &str, sign: &str, keys: &[u8]) -> Option<(String, Option<i32>)> {
     if lab.other("script", &["--version"]).output().is_err() {
         println!("skipped: there is no program `script` to make a terminal with");

@@ -58,3 +58,39 @@ fn a_device_that_is_not_there_is_said() {
     lab.fails(&["train", "--device", "tpu"], &["--device tpu", "cpu, cuda"]);
     lab.fails(&["train", "--device", "cuda:x"], &["--device cuda:x", "cuda:0"]);
 }
+
+/// Where the output is no terminal, `COLUMNS` says how wide it may be.
+#[test]
+fn tables_fit_the_width() {
+    let lab = Lab::new();
+    for width in [60, 80, 200] {
+        let columns = width.to_string();
+        for arguments in [&["data", "list"][..], &["augment", "--list"], &["exercise", "1"]] {
+            let outcome = lab.run_with(arguments, &[("COLUMNS", &columns)]);
+            assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+            let rows = outcome
+                .stdout
+                .lines()
+                .filter(|line| line.starts_with(['│', '┌', '└', '├']));
+            let widest = rows.map(|row| row.chars().count()).max().expect("a table");
+            assert!(widest <= width, "{arguments:?} at {width}: {widest} columns");
+        }
+    }
+    // A wide terminal is made use of.
+    let wide = lab.run_with(&["augment", "--list"], &[("COLUMNS", "200")]).stdout;
+    assert!(wide.lines().any(|line| line.chars().count() > 120));
+}
+
+#[test]
+fn colours_are_shown_where_they_are_wanted() {
+    let lab = Lab::new();
+    let colors = |environment: &[(&str, &str)]| {
+        let outcome = lab.run_with(&["data", "list"], environment);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        outcome.stdout.contains('\u{1b}')
+    };
+    assert!(!colors(&[("NO_COLOR", ""), ("CLICOLOR_FORCE", "")]));
+    assert!(colors(&[("NO_COLOR", ""), ("CLICOLOR_FORCE", "1")]));
+    assert!(!colors(&[("NO_COLOR", ""), ("CLICOLOR_FORCE", "0")]));
+    assert!(!colors(&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]));
+}
