@@ -13,7 +13,7 @@ use crate::program::Lab;
 /// A program that serves, until it is told to stop.
 struct Serving {
     child: Child,
-    stderr: BufReader<ChildStderr>,
+    stderr: Option<BufReader<ChildStderr>>,
     said: String,
     address: SocketAddr,
 }
@@ -27,21 +27,24 @@ impl Serving {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let mut stderr = BufReader::new(child.stderr.take().expect("stderr"));
-        let mut said = String::new();
+        let stderr = child.stderr.take().map(BufReader::new);
+        // From here on the program is ended whatever happens.
+        let mut serving = Serving {
+            child,
+            stderr,
+            said: String::new(),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
         loop {
-            let start = said.len();
-            assert!(stderr.read_line(&mut said).expect("a line") > 0, "no address: {said}");
-            if let Some(rest) = said[start..].split("http://").nth(1) {
+            let start = serving.said.len();
+            let stderr = serving.stderr.as_mut().expect("stderr");
+            let read = stderr.read_line(&mut serving.said).expect("a line");
+            assert!(read > 0, "no address: {}", serving.said);
+            if let Some(rest) = serving.said[start..].split("http://").nth(1) {
                 let address = rest.split('/').next().and_then(|address| address.parse().ok());
-                let address: SocketAddr = address.unwrap_or_else(|| panic!("{said}"));
-                assert!(address.ip().is_loopback());
-                return Serving {
-                    child,
-                    stderr,
-                    said,
-                    address,
-                };
+                serving.address = address.unwrap_or_else(|| panic!("{}", serving.said));
+                assert!(serving.address.ip().is_loopback());
+                return serving;
             }
         }
     }
@@ -91,7 +94,8 @@ impl Serving {
             .status();
         assert!(killed.expect("kill runs").success());
         let mut said = std::mem::take(&mut self.said);
-        self.stderr.read_to_string(&mut said).expect("the rest");
+        let stderr = self.stderr.as_mut().expect("stderr");
+        stderr.read_to_string(&mut said).expect("the rest");
         (said, self.child.wait().expect("an end").code())
     }
 }
