@@ -231,6 +231,7 @@ fn series_can_be_told_apart() {
             .map(|entry| {
                 entry
                     .descendants()
+                    .filter(|node| node.is_text())
                     .filter_map(|node| node.text())
                     .collect::<String>()
                     .trim()

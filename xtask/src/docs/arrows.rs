@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Folders of the list that hold no crate of the workspace.
+const OUTSIDE: [&str; 2] = ["browser", "peers"];
+
 /// The drawing: the rooms from the top to the bottom, and for each crate those that it uses.
 #[derive(Debug)]
 pub(crate) struct Drawing {
@@ -27,7 +30,7 @@ impl Drawing {
                 .map(|(name, _)| name)
                 .unwrap_or_default();
             let is_name = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-');
-            if line.starts_with("    ") && is_name && name != "peers" {
+            if line.starts_with("    ") && is_name && !OUTSIDE.contains(&name) {
                 rooms.push(name.to_string());
             }
         }

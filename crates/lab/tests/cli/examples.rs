@@ -9,7 +9,7 @@ use crate::files::{write_mnist, write_png};
 use crate::program::Lab;
 
 /// What is not run, and why.
-const NOT_RUN: [(&str, &str); 12] = [
+const NOT_RUN: [(&str, &str); 13] = [
     ("lab exercise ", "takes up to minutes, and has tests of its own"),
     ("lab data fetch ", "downloads"),
     ("lab data verify mnist", "needs the files of MNIST as published"),
@@ -26,6 +26,10 @@ const NOT_RUN: [(&str, &str); 12] = [
     (
         "lab train --data digits --checkpoints",
         "writes a file every 20 steps, and has tests of its own",
+    ),
+    (
+        "lab report --serve",
+        "ends when somebody ends it, and has tests of its own",
     ),
     ("lab doctor", "measures the machine, and has tests of its own"),
 ];
@@ -118,6 +122,17 @@ fn prepare(lab: &Lab) {
             "--out",
             folder,
         ]);
+    }
+    lab.succeeds(&["exercise", "1", "--report", "before"]);
+    std::fs::create_dir(lab.path("after")).expect("a folder");
+    for copy in [
+        "before/exercise-3.json",
+        "after/exercise-1.json",
+        "after/exercise-3.json",
+        "a.json",
+        "b.json",
+    ] {
+        std::fs::copy(lab.path("before/exercise-1.json"), lab.path(copy)).expect("a record");
     }
     for folder in [".local/share/bash-completion/completions", ".zfunc"] {
         std::fs::create_dir_all(lab.path(folder)).expect("a folder");
