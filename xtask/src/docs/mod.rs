@@ -100,8 +100,17 @@ fn fill_pages(records: &Records, check: bool) -> Result<ExitCode> {
             text: filled,
             blocks,
             faults: found,
+            doubts,
         } = fill::page(&text, records);
         faults.extend(found.into_iter().map(|fault| format!("{page}: {fault}")));
+        for doubt in doubts {
+            let doubt = format!("{page}: {doubt}");
+            if check {
+                println!("docs: in this run, {doubt}");
+            } else {
+                faults.push(doubt);
+            }
+        }
         for block in blocks {
             match block.agreement {
                 Agreement::Exact => exact += 1,
