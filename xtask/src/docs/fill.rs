@@ -336,7 +336,11 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("xtask-doubts-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         for source in ["1", "3"] {
-            std::fs::write(folder.join(format!("exercise-{source}.json")), r#"{"a": 1, "settings": {"quick": false}}"#).unwrap();
+            std::fs::write(
+                folder.join(format!("exercise-{source}.json")),
+                r#"{"a": 1, "settings": {"quick": false}}"#,
+            )
+            .unwrap();
         }
         let records = Records::new(folder.clone());
         let of = |source| page(&format!("<!-- holds {source}: a > 2 -->"), &records);

@@ -19,8 +19,8 @@ pub struct Way {
     pub method: &'static str,
     /// The derivatives in the order of [`Mlp::parameters`].
     pub gradient: Vec<f64>,
-    /// The worst error of an entry, relative to the largest derivative of the weights it belongs to. For finite differences
-    /// that scale is enlarged by the error which Richardson's extrapolation estimates for itself.
+    /// The worst error of an entry, relative to the largest of the terms that the derivatives of its weights are sums of. For finite
+    /// differences that scale is enlarged by the error which Richardson's extrapolation estimates for itself.
     pub worst: f64,
     /// What is allowed.
     pub tolerance: f64,
@@ -60,7 +60,7 @@ pub struct Comparison {
 pub fn compare(network: &Mlp, derived: &Derived, x: &[f64], y: &[f64]) -> Result<Comparison> {
     let reference = network.gradients(x, y)?;
     let expected = reference.parameters();
-    let scales = scales(network, &expected);
+    let scales = scales(network, x, y)?;
     let differences = by_differences(network, x, y)?;
     let exact = |method, gradient: Vec<f64>| {
         way(
@@ -115,19 +115,40 @@ fn way(method: &'static str, tolerance: f64, expected: &[f64], scales: &[f64], f
     }
 }
 
-/// For each parameter the largest derivative of the matrix or the biases it belongs to.
-fn scales(network: &Mlp, gradient: &[f64]) -> Vec<f64> {
-    let mut scales = Vec::new();
-    let mut rest = gradient;
-    for layer in network.layers() {
-        for count in [layer.weights.data().len(), layer.bias.as_ref().map_or(0, Vec::len)] {
-            let (block, after) = rest.split_at(count);
-            rest = after;
-            let largest = block.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
-            scales.extend(std::iter::repeat_n(largest, count));
-        }
+/// For each parameter how large the terms are that its derivative is a sum of, the largest one of its matrix or biases.
+///
+/// A target that is nearly met, ways through the network that cancel and a sum near 0 leave a derivative that is small beside its terms,
+/// whose last digits it inherits: two exact ways then differ by much of it. So absolute values are sent back through the network, with 1
+/// for slopes, as the terms of a slope such as `1 - tanh²` are.
+fn scales(network: &Mlp, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
+    let forward = network.forward(x)?;
+    let largest = |numbers: &[f64]| {
+        numbers
+            .iter()
+            .fold(1.0_f64, |largest, number| largest.max(number.abs()))
+    };
+    // The loss subtracts targets from outputs that targets may have been multiplied with.
+    let targets = y.iter().map(|y| y.abs()).sum::<f64>().max(1.0);
+    let mut errors: Vec<f64> = forward.z.iter().map(|z| (1.0 + z.abs()) * targets).collect();
+    let mut blocks = Vec::new();
+    for (n, layer) in network.layers().iter().enumerate().rev() {
+        let inputs = if n == 0 { x } else { &forward.hidden[n - 1] };
+        let error = largest(&errors);
+        let mut block = vec![error * largest(inputs); layer.weights.data().len()];
+        block.resize(block.len() + layer.bias.as_ref().map_or(0, Vec::len), error);
+        blocks.push(block);
+        errors = (0..layer.weights.columns())
+            .map(|i| {
+                errors
+                    .iter()
+                    .enumerate()
+                    .map(|(k, error)| layer.weights.at(k, i).abs() * error)
+                    .sum()
+            })
+            .collect();
     }
-    scales
+    blocks.reverse();
+    Ok(blocks.concat())
 }
 
 fn by_tape(network: &Mlp, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
