@@ -14,10 +14,11 @@ use serde_json::Value;
 use crate::cargo;
 
 /// Examples that measure, study for an hour, or show every part of a crate for its tests.
-const MEASURING: [(&str, &str); 7] = [
+const MEASURING: [(&str, &str); 8] = [
     ("augmentation", "augment_speed"),
     ("optimizers", "step_speed"),
     ("persistence", "persist"),
+    ("training", "augmentation_cost"),
     ("training", "cats_vs_dogs"),
     ("training", "step_overhead"),
     ("training", "train_speed"),
