@@ -133,7 +133,12 @@ fn names(folder: &Path) -> Result<BTreeSet<String>> {
 }
 
 fn record(path: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!(
+            "{} cannot be read; check the path (records are written by lab exercise all --report DIR)",
+            path.display()
+        )
+    })?;
     serde_json::from_str(&text).with_context(|| {
         format!(
             "{} is no record: not JSON; records are written by lab exercise all --report DIR",
