@@ -167,6 +167,16 @@ impl<P: Blurred, const N: usize> Work for Separable<'_, P, N> {
 /// What lies on both sides of the middle.
 type Sides<'a, P> = (&'a [<P as Blurred>::Sum], &'a [<P as Blurred>::Sum]);
 
+/// The weighed sum of one value and its neighbours on both sides.
+#[inline(always)]
+fn around<P: Blurred, const N: usize>(weights: &[P::Weight; N], sides: &[Sides<'_, P>; N], i: usize) -> P::Sum {
+    let mut sum = P::weighed(weights[0], sides[0].0[i]);
+    for k in 1..N {
+        sum = P::plus(sum, P::weighed(weights[k], P::plus(sides[k].0[i], sides[k].1[i])));
+    }
+    sum
+}
+
 /// Weighs each value and its neighbours: `of` gives those on both sides, so far away.
 #[inline(always)]
 fn along<'a, P: Blurred + 'a, const N: usize>(
@@ -178,11 +188,7 @@ fn along<'a, P: Blurred + 'a, const N: usize>(
     let length = out.len();
     let sides = sides.map(|(left, right)| (&left[..length], &right[..length]));
     for i in 0..length {
-        let mut sum = P::weighed(weights[0], sides[0].0[i]);
-        for k in 1..N {
-            sum = P::plus(sum, P::weighed(weights[k], P::plus(sides[k].0[i], sides[k].1[i])));
-        }
-        out[i] = sum;
+        out[i] = around::<P, N>(weights, &sides, i);
     }
 }
 
@@ -197,10 +203,6 @@ fn across<'a, P: Blurred + 'a, const N: usize>(
     let length = out.len();
     let sides = sides.map(|(above, below)| (&above[..length], &below[..length]));
     for i in 0..length {
-        let mut sum = P::weighed(weights[0], sides[0].0[i]);
-        for k in 1..N {
-            sum = P::plus(sum, P::weighed(weights[k], P::plus(sides[k].0[i], sides[k].1[i])));
-        }
-        out[i] = P::narrowed(sum);
+        out[i] = P::narrowed(around::<P, N>(weights, &sides, i));
     }
 }
