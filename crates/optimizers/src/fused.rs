@@ -181,8 +181,23 @@ fn update<T: Real, R: Rule<K>, const K: usize>(
         );
         w[i] = new_w.0;
         for k in 0..K {
-            slots[k][i] = new[k].0;
+            slots[k][i] = faded(new[k].0, g[i]);
         }
+    }
+}
+
+/// A number of the state as it is kept: where no gradient comes, it fades until it is subnormal, and there it is zero.
+///
+/// A mean that loses a tenth with every step is subnormal after 830 steps without a gradient (a pixel at the edge, a dead unit), and stays
+/// so: a tenth of the smallest numbers rounds to nothing. Processors compute with such numbers some hundred cycles long, and the update of a
+/// network for MNIST took three times as long in its tenth epoch as in its first.
+#[inline(always)]
+fn faded<T: Real>(state: T, gradient: T) -> T {
+    // No short circuit, which would be a branch.
+    if (gradient == T::ZERO) & (state.abs() < T::MIN_POSITIVE) {
+        T::ZERO
+    } else {
+        state
     }
 }
 

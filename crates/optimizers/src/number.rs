@@ -61,6 +61,8 @@ pub trait Real:
     const ZERO: Self;
     /// One.
     const ONE: Self;
+    /// The smallest positive number that is not subnormal.
+    const MIN_POSITIVE: Self;
     /// The nearest value of this type.
     fn from_f64(value: f64) -> Self;
     /// The same value in double precision.
@@ -80,6 +82,7 @@ macro_rules! real {
         impl Real for $float {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const MIN_POSITIVE: Self = <$float>::MIN_POSITIVE;
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
                 value as $float

@@ -1,6 +1,6 @@
 //! The two ways of executing a step agree; clipping, decay and accumulation do what they say.
 
-use crate::problem::{all_values, configurations, train, values, variables};
+use crate::problem::{all_values, configurations, takes, train, values, variables};
 use candle_core::{DType, Device, Tensor, Var};
 use optimizers::{Execution, Optimizer, OptimizerBuilder, Parameter, Sgd, schedules::Schedule};
 use proptest::prelude::*;
@@ -297,4 +297,37 @@ fn the_catalogue_is_complete_and_its_numbers_are_computed() {
         (adafactor.state_bytes(&[10]), adafactor.state_bytes(&[3, 4, 5])),
         (40, 4 * 3 * (4 + 5))
     );
+}
+
+/// A mean that fades is zero in the end, not a number of the kind with which processors compute slowly.
+#[test]
+fn state_without_a_gradient_fades_to_zero() {
+    for (class, config) in configurations() {
+        let mut optimizer = Optimizer::from_config(class, &config).unwrap();
+        let variables = variables(DType::F32);
+        train(&mut optimizer, &variables, 0, 3).unwrap();
+        let variables: Vec<_> = variables
+            .into_iter()
+            .filter(|(_, var)| takes(&optimizer, var.rank()))
+            .collect();
+        let zeros: Vec<Tensor> = variables.iter().map(|(_, var)| var.zeros_like().unwrap()).collect();
+        let parameters: Vec<Parameter<'_>> = variables
+            .iter()
+            .zip(&zeros)
+            .map(|((path, var), gradient)| Parameter { path, var, gradient })
+            .collect();
+        for _ in 0..1500 {
+            optimizer.apply(&parameters).unwrap();
+        }
+        for (name, tensor) in optimizer.state().unwrap() {
+            // SOAP's state belongs to no element: it is kept along other axes, which turn.
+            if tensor.dtype() == DType::F32 && optimizer.class() != "SOAP" {
+                let numbers: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+                assert!(
+                    !numbers.iter().any(|number| number.is_subnormal()),
+                    "{class} {config}: {name}"
+                );
+            }
+        }
+    }
 }
