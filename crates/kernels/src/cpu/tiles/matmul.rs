@@ -12,14 +12,14 @@ use crate::precision::MatmulPrecision;
 
 /// Products of fewer multiplications are left to multiply-adds.
 pub(super) const SMALL: usize = 1 << 18;
-/// Blocks of 32 terms whose tiles of the right factor lie in the L1 cache together: 128 terms of 32 columns in three parts are 24 KiB, and
-/// so are 384 in one part. Longer chunks load and store the sums less often.
+/// Blocks of 32 terms that are packed together: 512 terms in three parts, whose tiles are 192 KiB for the columns of a task and 768 KiB for
+/// its rows at most. From the L2 cache tiles are loaded as fast as they are multiplied, and the sums are loaded and stored once a chunk.
 pub(super) const fn chunk(parts: usize) -> usize {
-    12 / parts
+    48 / parts
 }
 /// Columns of a task: its part of the right factor, for a chunk of terms, is packed once for all rows.
 const COLUMNS: usize = 64;
-/// Rows of a task at most; the left factor's tiles for a chunk are 192 KiB then.
+/// Rows of a task at most.
 const ROWS: usize = 256;
 
 /// `a b`, where the numbers are `f32`, the processor has tiles, and the product is worth it: with a dozen rows of anything, splitting the
