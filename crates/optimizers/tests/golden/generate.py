@@ -6,7 +6,7 @@
     python generate.py schedules --out FOLDER ...                                    with torch (one-cycle)
 
 Without `--seed` the settings are those of the committed cases under `optimizers/reference` and `schedules`; with it, `--count` cases
-of each class with hyper-parameters drawn at random.
+of each class that the package has, with hyper-parameters drawn at random.
 """
 
 import argparse
@@ -227,6 +227,8 @@ def keras_cases(args):
     for index in range(args.count):
         for name, draw in own.items():
             options = {**base(), **draw()}
+            if not hasattr(keras.optimizers, name):
+                continue
             if options.get("learning_rate") is not None and name == "Adafactor":
                 options.pop("weight_decay", None)
             optimizer = getattr(keras.optimizers, name)(**options)
@@ -242,7 +244,7 @@ def keras_cases(args):
         inner = keras.optimizers.Adam(log_uniform(rng, 1e-3, 0.1), clipnorm=rng.choice([None, 1.0]))
         outer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=rng.choice([2.0, 64.0]), dynamic_growth_steps=rng.choice([2, 5]))
         config = json.loads(json.dumps(keras.saving.serialize_keras_object(outer)["config"]))
-        case, tensors = keras_trace(outer, config, args.seed, args.steps, SHAPES, nonfinite=(3, 4, 11))
+        case, tensors = keras_trace(outer, config, args.seed, args.steps, SHAPES, nonfinite=[step for step in (3, 4, 11) if step < args.steps])
         save(args.out, f"loss_scale_{args.seed}_{index}", case, tensors)
 
 
@@ -308,6 +310,8 @@ def torch_cases(args):
     for index in range(args.count):
         for name, draw in own.items():
             options = draw()
+            if not hasattr(torch.optim, name):
+                continue
             shapes = [("kernel", (3, 4)), ("tall_kernel", (6, 2))] if name == "Muon" else SHAPES
             steps = rng.choice([args.steps, args.steps // 2, 2 * args.steps])
             initial, gradients = problem(args.seed * 1000 + index, steps, shapes)
