@@ -92,15 +92,17 @@ fn numbers(value: &Value) -> Vec<f64> {
         .collect()
 }
 
-/// The largest difference, relative to the largest expected value. Below the smallest normal number of `f32` some take numbers for 0.
+/// The largest difference, relative to the largest expected value. Below the smallest normal number of `f32` some take numbers for 0, and so
+/// a difference of two such numbers is none.
 fn deviation(found: &[f64], expected: &[f64]) -> f64 {
     let smallest = f64::from(f32::MIN_POSITIVE);
     let largest = expected.iter().fold(smallest, |most, value| most.max(value.abs()));
-    let pairs = found.iter().zip(expected);
-    pairs
-        .map(|(a, b)| if (a - b).is_nan() { f64::INFINITY } else { (a - b).abs() })
-        .fold(0.0, f64::max)
-        / largest
+    let difference = |(found, expected): (&f64, &f64)| match (found - expected).abs() {
+        difference if difference < smallest => 0.0,
+        difference if difference.is_nan() => f64::INFINITY,
+        difference => difference,
+    };
+    found.iter().zip(expected).map(difference).fold(0.0, f64::max) / largest
 }
 
 fn flat(tensor: &Tensor) -> Vec<f64> {
