@@ -38,8 +38,11 @@ if hasattr(os, "sched_setaffinity") and A.threads < len(os.sched_getaffinity(0))
 import numpy as np
 
 # Bytes a parameter of an ideal pass in f32: weight and gradient read, weight written, each state read and written.
-BYTES = dict(sgdm=20, adam=28, adamw=28, rmsprop=20, adagrad=20, adadelta=28, adamax=28, nadam=28, lion=20, adafactor=12)
-SHAPE = {10**3: (25, 40), 10**4: (100, 100), 10**5: (250, 400), 10**6: (1000, 1000), 10**7: (2500, 4000), 10**8: (10000, 10000)}
+BYTES = dict(sgdm=20, adam=28, adamw=28, rmsprop=20, adagrad=20, adadelta=28, adamax=28, nadam=28, lion=20, adafactor=12,
+             muon=20, torch_muon=20)
+# Muon and SOAP, which multiply matrices, are also compared on the layers of a network for MNIST: 784 x 512 and 512 x 512.
+SHAPE = {512 * 512: (512, 512), 784 * 512: (784, 512),
+         10**3: (25, 40), 10**4: (100, 100), 10**5: (250, 400), 10**6: (1000, 1000), 10**7: (2500, 4000), 10**8: (10000, 10000)}
 OPTIMIZERS = A.optimizers.split(",")
 SIZES = [int(float(size)) for size in A.sizes.split(",")]
 TENSORS = [int(count) for count in A.tensors.split(",")]
@@ -103,6 +106,7 @@ def run_torch():
         adamax=lambda p, **k: torch.optim.Adamax(p, lr=1e-4, **k),
         nadam=lambda p, **k: torch.optim.NAdam(p, lr=1e-4, **k),
         adafactor=lambda p, **k: torch.optim.Adafactor(p, lr=1e-4, **k),
+        torch_muon=lambda p, foreach=None, **k: torch.optim.Muon(p, lr=1e-4, **k),
     )
     if hasattr(torch.optim, "Lion"):
         make["lion"] = lambda p, **k: torch.optim.Lion(p, lr=1e-5, **k)
@@ -140,6 +144,7 @@ def run_keras(backend):
         rmsprop=lambda: K.RMSprop(1e-4), adagrad=lambda: K.Adagrad(1e-4), adadelta=lambda: K.Adadelta(1e-2),
         adamax=lambda: K.Adamax(1e-4), nadam=lambda: K.Nadam(1e-4), lion=lambda: K.Lion(1e-5),
         adafactor=lambda: K.Adafactor(1e-4),
+        muon=lambda: K.Muon(1e-4),
     )
     if backend == "tensorflow":
         import tensorflow as tf

@@ -7,7 +7,8 @@
 //! One JSON line a case, as `peers/optim_step.py` prints it for other libraries: `seconds` is the median over blocks of steps with the
 //! gradients ready (no forward, no backward pass), `gb_per_s` the bytes that an ideal single pass must move (weights and state read and
 //! written once, gradients read once) over that time. Mode `checked` is the default, which refuses NaN and infinity before it changes
-//! anything; `unchecked` computes with them, as other libraries do. All tensors are matrices, so Adafactor runs factored.
+//! anything; `unchecked` computes with them, as other libraries do. All tensors are matrices, so Adafactor runs factored. `muon` is Keras',
+//! `torch_muon` PyTorch's; SOAP's first step, which computes eigenvectors, is not among those measured.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -93,7 +94,7 @@ fn bytes_of_ideal_pass(name: &str) -> Result<usize, Box<dyn Error>> {
     let infos = optimizers::catalogue();
     let info = infos.iter().find(|info| info.name == keras_name(name));
     let info = info.ok_or_else(|| format!("no optimizer '{name}'"))?;
-    // Of Adafactor's rows and columns less than a byte is left.
+    // Of Adafactor's rows and columns less than a byte is left; SOAP's bases are as large as the matrix itself.
     Ok(12 + 2 * (info.state_bytes(&[64, 64]) / (64 * 64)))
 }
 
@@ -106,9 +107,12 @@ fn shape(elements: usize) -> Result<(usize, usize), Box<dyn Error>> {
         1_000_000 => (1000, 1000),
         10_000_000 => (2500, 4000),
         100_000_000 => (10_000, 10_000),
+        // Layers of a network for MNIST, for what multiplies matrices.
+        262_144 => (512, 512),
+        401_408 => (784, 512),
         _ => {
             return Err(
-                format!("no shape for {elements} elements: sizes are powers of ten from 1e3 to 1e8 a tensor").into(),
+                format!("no shape for {elements} elements: sizes are powers of ten from 1e3 to 1e8 a tensor, 262144 and 401408").into(),
             );
         }
     })
@@ -147,7 +151,9 @@ fn time(options: &Options, name: &str, check: bool, size: usize, count: usize) -
         optimizer.apply(&parameters)?;
         one = start.elapsed().as_secs_f64();
     }
-    let mut calls = ((options.seconds / one) as usize).max(1);
+    // SOAP turns its bases every tenth step: every block has as many of those.
+    let whole = |calls: usize| if name == "soap" { calls.next_multiple_of(10) } else { calls };
+    let mut calls = whole(((options.seconds / one) as usize).max(1));
     let mut times = Vec::new();
     while times.len() < options.blocks {
         let start = Instant::now();
@@ -157,7 +163,7 @@ fn time(options: &Options, name: &str, check: bool, size: usize, count: usize) -
         let seconds = start.elapsed().as_secs_f64();
         if seconds < options.seconds / 3.0 {
             // The first steps were slow: more steps a block, and once more.
-            calls = (calls as f64 * options.seconds / seconds) as usize + 1;
+            calls = whole((calls as f64 * options.seconds / seconds) as usize + 1);
         } else {
             times.push(seconds / calls as f64);
         }

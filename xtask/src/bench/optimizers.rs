@@ -14,7 +14,7 @@ use crate::cargo;
 pub(crate) struct OptimizersArgs {
     #[command(flatten)]
     turns: TurnsArgs,
-    /// Only these optimizers
+    /// Only these optimizers; also muon and soap, which multiply matrices, and torch_muon, PyTorch's
     #[arg(
         long,
         value_delimiter = ',',
@@ -22,7 +22,7 @@ pub(crate) struct OptimizersArgs {
         default_value = "sgdm,adam,adamw,rmsprop,adagrad,adadelta,adamax,nadam,lion,adafactor"
     )]
     optimizer: Vec<String>,
-    /// Numbers of parameters: powers of ten from 1e5 to 1e8
+    /// Numbers of parameters: powers of ten from 1e5 to 1e8, 262144 (512 x 512) and 401408 (784 x 512), these two with --tensors 1
     #[arg(long, value_delimiter = ',', value_name = "N", default_value = "1e5,1e6,1e7,1e8")]
     size: Vec<String>,
     /// Numbers of tensors that they are spread over
