@@ -53,6 +53,7 @@ mod pooling;
 mod pooling_volume;
 mod precision;
 mod prefetch;
+mod product;
 pub mod random;
 pub mod tape;
 pub mod threads;
@@ -82,6 +83,7 @@ pub use pooling_volume::{
 };
 pub use precision::MatmulPrecision;
 pub use prefetch::prefetch;
+pub use product::{Matrix, TileMemory, product_on_tiles};
 pub use window::Padding;
 
 /// The pages whose code runs with the other examples of this crate.

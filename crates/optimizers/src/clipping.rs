@@ -41,8 +41,9 @@ pub(crate) fn factor(norm: f64, limit: f64) -> f64 {
     if norm > limit { limit / norm } else { 1.0 }
 }
 
+/// The square of a gradient.
 #[derive(Clone, Copy)]
-struct Square;
+pub(crate) struct Square;
 
 impl Term<0> for Square {
     #[inline(always)]

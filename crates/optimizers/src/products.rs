@@ -3,8 +3,10 @@
 //! Both factors are first copied into the order in which a tile of the result reads them: [`ROWS`] rows of the left one side by side,
 //! and a panel of columns of the right one. A tile stays in registers while the whole inner axis goes by, so each number of the result
 //! is one sum in the order of that axis, whatever the number of threads. candle's product makes a new tensor each time, and the functions
-//! of `gemm` take pointers.
+//! of `gemm` take pointers. Large products of `f32` go to the tiles of `kernels` where the processor has them: there too nothing is
+//! allocated, and the number of threads does not show.
 
+use kernels::{MatmulPrecision, TileMemory, product_on_tiles};
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::fused::fork;
@@ -54,32 +56,98 @@ impl<'a, T: Real> Matrix<'a, T> {
     }
 }
 
+impl<'a> Matrix<'a, f32> {
+    /// The same matrix, as `kernels` names it.
+    fn of_kernels(self) -> kernels::Matrix<'a> {
+        if self.column_stride == 1 {
+            kernels::Matrix::new(self.data, self.rows, self.columns)
+        } else {
+            kernels::Matrix::new(self.data, self.columns, self.rows).transposed()
+        }
+    }
+}
+
+/// What products are computed with.
+pub(crate) struct Workspace<'a, T> {
+    /// Numbers with any values, [`Factor::working_memory`] of them.
+    pub(crate) numbers: &'a mut [T],
+    pub(crate) tiles: &'a mut TileMemory,
+    /// That of the products of `f32`; those of `f64` have their own.
+    pub(crate) precision: MatmulPrecision,
+}
+
 /// A type whose products are computed here.
 pub(crate) trait Factor: Real {
     /// Numbers of working memory that [`multiply`] needs for `rows x inner` times `inner x columns`.
     fn working_memory(rows: usize, inner: usize, columns: usize) -> usize;
 
     /// Writes the product, row by row.
-    fn multiply(a: Matrix<'_, Self>, b: Matrix<'_, Self>, out: &mut [Self], scratch: &mut [Self]);
+    fn multiply(a: Matrix<'_, Self>, b: Matrix<'_, Self>, out: &mut [Self], workspace: &mut Workspace<'_, Self>);
+
+    /// The nearest number of bfloat16, the even one of two; NaN stays NaN.
+    fn to_bfloat16(self) -> Self;
 }
 
 macro_rules! factor {
-    ($($float:ident, $panel:literal, $half:literal;)*) => {$(
+    ($($float:ident, $panel:literal, $half:literal, $on_tiles:ident, $to_bfloat16:ident;)*) => {$(
         impl Factor for $float {
             fn working_memory(rows: usize, inner: usize, columns: usize) -> usize {
                 (rows.next_multiple_of(ROWS) + columns.next_multiple_of($panel)) * inner
             }
 
-            fn multiply(a: Matrix<'_, Self>, b: Matrix<'_, Self>, out: &mut [Self], scratch: &mut [Self]) {
-                multiply::<Self, $panel, $half>(a, b, out, scratch);
+            fn multiply(a: Matrix<'_, Self>, b: Matrix<'_, Self>, out: &mut [Self], workspace: &mut Workspace<'_, Self>) {
+                let out = &mut out[..a.rows * b.columns];
+                if !$on_tiles(a, b, out, workspace) {
+                    multiply::<Self, $panel, $half>(a, b, out, workspace.numbers);
+                }
+            }
+
+            #[inline(always)]
+            fn to_bfloat16(self) -> Self {
+                $to_bfloat16(self)
             }
         }
     )*};
 }
 // Two vectors of AVX-512, of which AVX2 takes one half after the other.
 factor! {
-    f32, 32, 16;
-    f64, 16, 8;
+    f32, 32, 16, on_tiles, nearest_bfloat16;
+    f64, 16, 8, never, nearest_bfloat16_of_f64;
+}
+
+/// Computes a product where there are tiles and they serve it.
+fn on_tiles(a: Matrix<'_, f32>, b: Matrix<'_, f32>, out: &mut [f32], workspace: &mut Workspace<'_, f32>) -> bool {
+    product_on_tiles(
+        workspace.precision,
+        a.of_kernels(),
+        b.of_kernels(),
+        out,
+        workspace.tiles,
+    )
+}
+
+/// Tiles have no numbers of `f64`.
+fn never(_: Matrix<'_, f64>, _: Matrix<'_, f64>, _: &mut [f64], _: &mut Workspace<'_, f64>) -> bool {
+    false
+}
+
+#[inline(always)]
+fn nearest_bfloat16(x: f32) -> f32 {
+    let bits = x.to_bits();
+    let nearest = bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000;
+    let is_number = bits & 0x7FFF_FFFF <= 0x7F80_0000;
+    f32::from_bits(if is_number { nearest } else { bits })
+}
+
+#[inline(always)]
+fn nearest_bfloat16_of_f64(x: f64) -> f64 {
+    let near = x as f32;
+    let bits = near.to_bits();
+    // What `f32` has rounded onto the middle between two numbers lies on one side of it.
+    let middle = bits & 0xFFFF == 0x8000;
+    let (above, below) = (f64::from(near).abs() < x.abs(), f64::from(near).abs() > x.abs());
+    let bits = bits + u32::from(middle & above) - u32::from(middle & below);
+    nearest_bfloat16(f32::from_bits(bits)).into()
 }
 
 fn multiply<T: Real, const PANEL: usize, const HALF: usize>(
@@ -271,9 +339,12 @@ fn write<T: Real, const N: usize>(tile: &[[T; N]; ROWS], out: &mut [T], columns:
 
 #[cfg(test)]
 mod tests {
+    use candle_core::{DType, Device, Tensor};
     use proptest::prelude::*;
 
-    use super::{Factor, Matrix};
+    use kernels::{MatmulPrecision, TileMemory};
+
+    use super::{Factor, Matrix, Workspace};
 
     fn checked<T: Factor>(shape: [usize; 3], turned: [bool; 2], numbers: &[f64], tolerance: f64) {
         let [rows, inner, columns] = shape;
@@ -292,7 +363,12 @@ mod tests {
         );
         let mut out = vec![T::ONE; rows * columns];
         let mut scratch = vec![T::ONE; T::working_memory(rows, inner, columns)];
-        T::multiply(a, b, &mut out, &mut scratch);
+        let mut workspace = Workspace {
+            numbers: &mut scratch,
+            tiles: &mut TileMemory::default(),
+            precision: MatmulPrecision::Highest,
+        };
+        T::multiply(a, b, &mut out, &mut workspace);
         for row in 0..rows {
             for column in 0..columns {
                 let terms = (0..inner).map(|k| a.at(row, k).to_f64() * b.at(k, column).to_f64());
@@ -322,13 +398,49 @@ mod tests {
     fn threads_do_not_show() {
         let numbers: Vec<f32> = (0..90_000).map(|i| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5).collect();
         let (a, b) = (Matrix::new(&numbers, 300, 200), Matrix::new(&numbers, 200, 150));
-        let product = |threads: usize| {
+        let product = |threads: usize, precision: MatmulPrecision| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let mut out = vec![0.0; 300 * 150];
-            let mut scratch = vec![0.0; f32::working_memory(300, 200, 150)];
-            pool.install(|| f32::multiply(a, b, &mut out, &mut scratch));
+            let mut workspace = Workspace {
+                numbers: &mut vec![0.0; f32::working_memory(300, 200, 150)],
+                tiles: &mut TileMemory::default(),
+                precision,
+            };
+            pool.install(|| f32::multiply(a, b, &mut out, &mut workspace));
             out
         };
-        assert_eq!(product(1), product(3));
+        // With tiles, where there are some, and without.
+        for precision in [MatmulPrecision::Highest, MatmulPrecision::Fma] {
+            assert_eq!(product(1, precision), product(3, precision));
+        }
+    }
+
+    #[test]
+    fn bfloat16_is_rounded_to_the_nearest_even() {
+        let numbers = [
+            0.0_f32,
+            1.0,
+            1.003_906_2,
+            1.011_718_8,
+            3.4e38,
+            -0.1,
+            1e-40,
+            f32::INFINITY,
+            0.333_333_34,
+        ];
+        for number in numbers {
+            let rounded = Tensor::new(number, &Device::Cpu).unwrap().to_dtype(DType::BF16);
+            let expected = rounded
+                .and_then(|x| x.to_dtype(DType::F32)?.to_scalar::<f32>())
+                .unwrap();
+            assert_eq!(number.to_bfloat16(), expected, "{number}");
+            assert_eq!(f64::from(number).to_bfloat16(), f64::from(expected));
+        }
+        assert!(f32::NAN.to_bfloat16().is_nan() && f64::NAN.to_bfloat16().is_nan());
+        // A bit more than the middle between 1 and the next number, which `f32` would round onto the middle.
+        assert_eq!(
+            (1.0 + 2f64.powi(-8) + 2f64.powi(-40)).to_bfloat16(),
+            1.0 + 2f64.powi(-7)
+        );
     }
 }

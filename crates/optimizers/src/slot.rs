@@ -1,6 +1,7 @@
 //! The numbers that an optimizer remembers for a parameter.
 
 use candle_core::{DType, Device, Tensor};
+use kernels::TileMemory;
 
 use crate::error::Result;
 use crate::number::Real;
@@ -66,6 +67,8 @@ pub(crate) struct Scratch {
     f64: Vec<f64>,
     /// For what is done in double precision whatever the weights are.
     pub(crate) exact: Exact,
+    /// For products of matrices.
+    pub(crate) tiles: TileMemory,
 }
 
 /// Working memory in double precision, and for an order.

@@ -19,6 +19,21 @@ pub(super) fn parallel_product<T: Real>(
     None
 }
 
+/// There is nothing to keep.
+#[derive(Clone, Default)]
+pub(crate) struct Memory;
+
+/// Never: there are no tiles.
+pub(super) fn product_into(
+    _: MatmulPrecision,
+    _a: View<'_, f32>,
+    _b: View<'_, f32>,
+    _out: &mut [f32],
+    _: &mut Memory,
+) -> bool {
+    false
+}
+
 /// Rows of a piece of a product, if there were any.
 pub(crate) const ROWS_OF_PIECE: usize = 32;
 

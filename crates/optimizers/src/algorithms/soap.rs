@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::adam;
 use crate::algorithm::Check;
 use crate::catalogue::{Description, Family, Paper};
-use crate::linear_algebra::{Square, eigenvectors, orthogonal};
+use crate::eigenvectors::eigenvectors;
+use crate::linear_algebra::{Square, orthogonal};
 use crate::{Algorithm, Decay, Number, Result, Rule, SlotSpec, Step, Target};
 
 mod in_place;

@@ -1,5 +1,6 @@
 //! Matrix products of `f32` on tiles of bfloat16, in parallel.
 
+use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
@@ -30,10 +31,7 @@ pub(in crate::cpu) fn parallel_product<T: Real>(
     b: View<'_, T>,
     finish: &(impl Fn(usize, &mut [T]) + Sync),
 ) -> Option<Vec<T>> {
-    let (m, n, k) = (a.rows_count(), b.columns(), a.columns());
-    let has_unit_stride = |matrix: View<'_, T>| matrix.strides().0 == 1 || matrix.strides().1 == 1;
-    let serves = m.min(n) >= EDGE && k >= EDGE && m * n * k >= SMALL && has_unit_stride(a) && has_unit_stride(b);
-    let parts = precision.parts().filter(|_| serves && is_available())?;
+    let parts = parts(precision, a, b)?;
     let (a, b) = (a.of(T::as_f32(a.data())?), b.of(T::as_f32(b.data())?));
     let finish = |column: usize, row: &mut [f32]| {
         if let Some(row) = T::of_f32_mut(row) {
@@ -47,6 +45,45 @@ pub(in crate::cpu) fn parallel_product<T: Real>(
     })
 }
 
+/// Into how many parts the factors of a product are split that tiles serve.
+fn parts<T: Real>(precision: MatmulPrecision, a: View<'_, T>, b: View<'_, T>) -> Option<usize> {
+    let (m, n, k) = (a.rows_count(), b.columns(), a.columns());
+    let has_unit_stride = |matrix: View<'_, T>| matrix.strides().0 == 1 || matrix.strides().1 == 1;
+    let serves = m.min(n) >= EDGE && k >= EDGE && m * n * k >= SMALL && has_unit_stride(a) && has_unit_stride(b);
+    precision.parts().filter(|_| serves && is_available())
+}
+
+/// The tiles of a left factor, in memory that serves one product after the other.
+#[derive(Clone, Default)]
+pub(crate) struct Memory(Vec<Tile>);
+
+/// `out = a b`, where [`parallel_product`] would be computed on tiles; `false`, and nothing written, where it would not.
+///
+/// # Panics
+/// If `out` has another length.
+pub(in crate::cpu) fn product_into(
+    precision: MatmulPrecision,
+    a: View<'_, f32>,
+    b: View<'_, f32>,
+    out: &mut [f32],
+    memory: &mut Memory,
+) -> bool {
+    let parts = parts(precision, a, b);
+    match parts {
+        None => {}
+        Some(1) => into_slice::<1>(a, b, out, memory),
+        Some(2) => into_slice::<2>(a, b, out, memory),
+        Some(_) => into_slice::<3>(a, b, out, memory),
+    }
+    parts.is_some()
+}
+
+fn into_slice<const PARTS: usize>(a: View<'_, f32>, b: View<'_, f32>, out: &mut [f32], memory: &mut Memory) {
+    assert!(out.len() == a.rows_count() * b.columns());
+    pack_left::<PARTS>(a, &mut memory.0);
+    compute::<PARTS>(a, &memory.0, b, &Shared::new(out.as_mut_ptr()), |_, _| {});
+}
+
 /// How many lines a task has: all of them in tasks of nearly the same size, whole pairs of strips.
 fn share(lines: usize, most: usize) -> usize {
     lines.div_ceil(lines.div_ceil(most)).next_multiple_of(2 * EDGE)
@@ -57,12 +94,27 @@ fn with_parts<const PARTS: usize>(
     b: View<'_, f32>,
     finish: impl Fn(usize, &mut [f32]) + Sync,
 ) -> Vec<f32> {
+    let (m, n) = (a.rows_count(), b.columns());
+    let mut left = Vec::new();
+    pack_left::<PARTS>(a, &mut left);
+    let mut out: Vec<f32> = Vec::with_capacity(m * n);
+    compute::<PARTS>(a, &left, b, &Shared::new(out.as_mut_ptr()), finish);
+    // SAFETY: the blocks cover the matrix, and each was computed.
+    unsafe { out.set_len(m * n) };
+    out
+}
+
+/// Computes all blocks of `a b`, whose rows lie one behind the other behind `shared`, from the tiles of `a`.
+fn compute<const PARTS: usize>(
+    a: View<'_, f32>,
+    left: &[Tile],
+    b: View<'_, f32>,
+    shared: &Shared<f32>,
+    finish: impl Fn(usize, &mut [f32]) + Sync,
+) {
     let (m, n, k) = (a.rows_count(), b.columns(), a.columns());
     assert!(k == b.rows_count() && m * n * k > 0);
-    let left = packed::<PARTS>(a);
     let strip = k.div_ceil(DEPTH) * PARTS;
-    let mut out: Vec<f32> = Vec::with_capacity(m * n);
-    let shared = Shared::new(out.as_mut_ptr());
     let (rows, columns) = (share(m, ROWS), share(n, COLUMNS));
     let across = n.div_ceil(columns);
     (0..m.div_ceil(rows) * across)
@@ -76,30 +128,32 @@ fn with_parts<const PARTS: usize>(
                 width: n,
             };
             // SAFETY: the blocks lie inside the m x n matrix, do not overlap, and each is computed by one call.
-            unsafe { block.compute::<PARTS>(&left[i / EDGE * strip..], b, &shared) };
+            unsafe { block.compute::<PARTS>(&left[i / EDGE * strip..], b, shared) };
             for row in block.rows.clone() {
                 // SAFETY: this part of the row belongs to this block, which has been written.
                 finish(j, unsafe { shared.piece(row * n + j, block.columns.len()) });
             }
         });
-    // SAFETY: the blocks cover the matrix, and each was computed.
-    unsafe { out.set_len(m * n) };
-    out
 }
 
-/// All tiles of a left factor, strip after strip.
-fn packed<const PARTS: usize>(a: View<'_, f32>) -> Vec<Tile> {
+/// Fills a vector with all tiles of a left factor, strip after strip.
+fn pack_left<const PARTS: usize>(a: View<'_, f32>, tiles: &mut Vec<Tile>) {
     let blocks = a.columns().div_ceil(DEPTH);
     let len = a.rows_count().div_ceil(EDGE) * blocks * PARTS;
-    let mut tiles: Vec<Tile> = Vec::with_capacity(len);
+    tiles.clear();
+    tiles.reserve(len);
     tiles.spare_capacity_mut()[..len]
         .par_chunks_mut(blocks * PARTS)
         .with_min_len(2)
         .enumerate()
         .for_each(|(strip, tiles)| pack::<PARTS>(a, Side::Left, strip, 0..blocks, tiles));
-    // SAFETY: `pack` writes every tile that it gets, and the strips are all tiles.
+    // SAFETY: `pack` writes every tile that it gets, and these were all tiles.
     unsafe { tiles.set_len(len) };
-    tiles
+}
+
+thread_local! {
+    /// The tiles of a right factor that a task packs; it ends before its thread begins another one.
+    static RIGHT: RefCell<Vec<MaybeUninit<Tile>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A part of the result.
@@ -114,12 +168,30 @@ impl Block {
     /// # Safety
     /// The result behind `shared` must hold this block, and no other thread may touch it meanwhile.
     unsafe fn compute<const PARTS: usize>(&self, left: &[Tile], b: View<'_, f32>, shared: &Shared<f32>) {
+        RIGHT.with_borrow_mut(|right| {
+            let blocks = b.rows_count().div_ceil(DEPTH);
+            let len = self.columns.len().div_ceil(EDGE) * chunk(PARTS).min(blocks) * PARTS;
+            if right.len() < len {
+                right.resize_with(len, MaybeUninit::uninit);
+            }
+            // SAFETY: as the caller promises.
+            unsafe { self.compute_with::<PARTS>(left, b, shared, &mut right[..len]) }
+        });
+    }
+
+    /// # Safety
+    /// As for [`Block::compute`].
+    unsafe fn compute_with<const PARTS: usize>(
+        &self,
+        left: &[Tile],
+        b: View<'_, f32>,
+        shared: &Shared<f32>,
+        right: &mut [MaybeUninit<Tile>],
+    ) {
         let tiles = Tiles::configure();
         let blocks = b.rows_count().div_ceil(DEPTH);
         let column_strips = self.columns.len().div_ceil(EDGE);
-        let mut right: Vec<MaybeUninit<Tile>> =
-            vec![MaybeUninit::uninit(); column_strips * chunk(PARTS).min(blocks) * PARTS];
-        let mut edge = vec![0.0f32; 4 * EDGE * EDGE];
+        let mut edge = [0.0f32; 4 * EDGE * EDGE];
         for range in chunks(blocks, PARTS) {
             let strip_tiles = range.len() * PARTS;
             for (strip, tiles) in right.chunks_exact_mut(strip_tiles).take(column_strips).enumerate() {

@@ -10,7 +10,8 @@ mod split;
 pub(crate) use amx::is_available;
 pub(super) use convolution::{Convolution, Lines};
 pub(super) use gradient::KernelGradient;
-pub(super) use matmul::parallel_product;
+pub(crate) use matmul::Memory;
+pub(super) use matmul::{parallel_product, product_into};
 pub(crate) use pieces::ROWS_OF_PIECE;
 pub(super) use pieces::{gives_pieces, product_in_pieces};
 

@@ -1,9 +1,13 @@
 //! SOAP's step for a matrix on slices: the same as by tensor operations, in working memory that is kept.
 
+use kernels::{MatmulPrecision, TileMemory};
+
 use super::{Moments, Soap};
-use crate::linear_algebra::{self, Square, eigenvectors};
+use crate::eigenvectors::eigenvectors;
+use crate::linear_algebra::{self, Square};
 use crate::number::Scalar;
-use crate::products::{Factor, Matrix};
+use crate::passes::change;
+use crate::products::{Factor, Matrix, Workspace};
 use crate::slot::{Exact, Stored};
 use crate::{Result, Step, Target};
 
@@ -23,7 +27,7 @@ struct Memory<'a, T> {
     one: &'a mut [T],
     two: &'a mut [T],
     square: &'a mut [T],
-    rest: &'a mut [T],
+    rest: Workspace<'a, T>,
 }
 
 impl Soap {
@@ -38,6 +42,7 @@ impl Soap {
         let largest = sides.map(|side| self.rotated(side)).into_iter().max().unwrap_or(0);
         let memory = 3 * rows * columns + largest * largest + self.memory_of_products::<T>(sides);
         let mut exact = std::mem::take(&mut target.scratch.exact);
+        let mut tiles = std::mem::take(&mut target.scratch.tiles);
         let outcome = target.with_scratch::<T, (), 6>(memory, |w, gradient, slots, scratch| {
             let [m, v, product_left, product_right, basis_left, basis_right] = slots;
             let mut parts = Parts {
@@ -51,23 +56,26 @@ impl Soap {
             let (g, scratch) = scratch.split_at_mut(rows * columns);
             let (one, scratch) = scratch.split_at_mut(rows * columns);
             let (two, scratch) = scratch.split_at_mut(rows * columns);
-            let (square, rest) = scratch.split_at_mut(largest * largest);
+            let (square, numbers) = scratch.split_at_mut(largest * largest);
             let mut memory = Memory {
                 g,
                 one,
                 two,
                 square,
-                rest,
+                rest: Workspace {
+                    numbers,
+                    tiles: &mut tiles,
+                    precision: MatmulPrecision::Highest,
+                },
             };
-            for (to, &from) in memory.g.iter_mut().zip(gradient) {
-                *to = preparation.gradient(Scalar(from)).0;
-            }
+            change(memory.g, gradient, move |_, g| preparation.gradient(Scalar(g)).0);
             if step.t > 1.0 {
                 parts.walk(self.moments(step), &mut memory);
             }
             self.precondition_in_place(step.t, &mut parts, &mut memory, &mut exact);
         });
         target.scratch.exact = exact;
+        target.scratch.tiles = tiles;
         outcome
     }
 
@@ -103,13 +111,13 @@ impl Soap {
             let g = Matrix::new(memory.g, rows, columns);
             let product = &mut memory.square[..size * size];
             if axis == 0 {
-                T::multiply(g, g.transposed(), product, memory.rest);
+                T::multiply(g, g.transposed(), product, &mut memory.rest);
             } else {
-                T::multiply(g.transposed(), g, product, memory.rest);
+                T::multiply(g.transposed(), g, product, &mut memory.rest);
             }
-            for (mean, &product) in parts.products[axis].iter_mut().zip(&*product) {
-                *mean = *mean + (product - *mean) * share;
-            }
+            change(parts.products[axis], product, move |mean, product| {
+                mean + (product - mean) * share
+            });
             if t == 1.0 {
                 let values = parts.products[axis].iter().map(|value| value.to_f64()).collect();
                 let basis = eigenvectors(&Square { size, values });
@@ -126,23 +134,17 @@ impl Soap {
 impl<T: Stored + Factor> Parts<'_, T> {
     /// Adam's step in the bases.
     fn walk(&mut self, moments: Moments, memory: &mut Memory<'_, T>) {
-        for (m, &g) in self.m.iter_mut().zip(&*memory.g) {
-            *m = moments.mean(Scalar(*m), Scalar(g)).0;
-        }
+        change(self.m, memory.g, move |m, g| moments.mean(Scalar(m), Scalar(g)).0);
         memory.two.copy_from_slice(memory.g);
         self.rotate(Direction::Into, memory);
-        for (v, &g) in self.v.iter_mut().zip(&*memory.two) {
-            *v = moments.mean_square(Scalar(*v), Scalar(g)).0;
-        }
+        change(self.v, memory.two, move |v, g| {
+            moments.mean_square(Scalar(v), Scalar(g)).0
+        });
         memory.two.copy_from_slice(self.m);
         self.rotate(Direction::Into, memory);
-        for (u, &v) in memory.two.iter_mut().zip(&*self.v) {
-            *u = moments.quotient(Scalar(*u), Scalar(v)).0;
-        }
+        change(memory.two, self.v, move |u, v| moments.quotient(Scalar(u), Scalar(v)).0);
         self.rotate(Direction::OutOf, memory);
-        for (w, &u) in self.w.iter_mut().zip(&*memory.two) {
-            *w = moments.walk(Scalar(*w), Scalar(u)).0;
-        }
+        change(self.w, memory.two, move |w, u| moments.walk(Scalar(w), Scalar(u)).0);
     }
 
     /// Turns the second matrix of the memory into the bases, or out of them.
@@ -155,7 +157,12 @@ impl<T: Stored + Factor> Parts<'_, T> {
                 Direction::Into => basis.transposed(),
                 Direction::OutOf => basis,
             };
-            T::multiply(basis, Matrix::new(memory.two, rows, columns), memory.one, memory.rest);
+            T::multiply(
+                basis,
+                Matrix::new(memory.two, rows, columns),
+                memory.one,
+                &mut memory.rest,
+            );
             std::mem::swap(&mut memory.one, &mut memory.two);
         }
         if !right.is_empty() {
@@ -164,7 +171,12 @@ impl<T: Stored + Factor> Parts<'_, T> {
                 Direction::Into => basis,
                 Direction::OutOf => basis.transposed(),
             };
-            T::multiply(Matrix::new(memory.two, rows, columns), basis, memory.one, memory.rest);
+            T::multiply(
+                Matrix::new(memory.two, rows, columns),
+                basis,
+                memory.one,
+                &mut memory.rest,
+            );
             std::mem::swap(&mut memory.one, &mut memory.two);
         }
     }
@@ -174,7 +186,7 @@ impl<T: Stored + Factor> Parts<'_, T> {
         let (product, basis) = (&*self.products[axis], &mut *self.bases[axis]);
         let turned = &mut memory.square[..size * size];
         let [of_product, of_basis] = [product, &*basis].map(|square| Matrix::new(square, size, size));
-        T::multiply(of_product, of_basis, turned, memory.rest);
+        T::multiply(of_product, of_basis, turned, &mut memory.rest);
         let Exact { numbers, order } = exact;
         let squares = size * size;
         // Only ever longer, as the parameters take turns.
@@ -204,7 +216,12 @@ impl<T: Stored + Factor> Parts<'_, T> {
             *to = from.to_f64();
         }
         let [of_product, of_basis] = [&*exact_product, &*exact_basis].map(|square| Matrix::new(square, size, size));
-        f64::multiply(of_product, of_basis, powered, rest);
+        let mut workspace = Workspace {
+            numbers: &mut *rest,
+            tiles: &mut TileMemory::default(),
+            precision: MatmulPrecision::Highest,
+        };
+        f64::multiply(of_product, of_basis, powered, &mut workspace);
         linear_algebra::orthogonalize(powered, size, rest);
         for (to, &from) in basis.iter_mut().zip(&*powered) {
             *to = T::from_f64(from);
