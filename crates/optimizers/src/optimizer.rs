@@ -15,6 +15,9 @@ use crate::plan::Plan;
 use crate::schedules::Schedule;
 use crate::state::ParameterState;
 
+/// How many times longer an update with products of matrices takes than one that only reads and writes, at least.
+const WORK_OF_PRODUCTS: usize = 16;
+
 /// A trainable weight and its gradient, for [`Optimizer::apply`].
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter<'a> {
@@ -292,12 +295,14 @@ impl Optimizer {
         let learning_rate = self.checked_rates()?;
         let known = self.parameters.len();
         let mut plan = self.plan_for(parameters)?;
-        let elements = if plan.is_shared() { plan.elements } else { 0 };
+        let elements = match plan.is_shared() {
+            // Products of matrices take longer, and are shared from smaller ones on.
+            true if self.algorithm.shares_memory() => plan.elements.saturating_mul(WORK_OF_PRODUCTS),
+            true => plan.elements,
+            false => 0,
+        };
         let outcome = fused::enter(elements, || {
-            let examined = plan
-                .admit(parameters)
-                .and_then(|()| self.examine(&mut plan, parameters, finite));
-            match examined {
+            match self.examine(&mut plan, parameters, finite) {
                 Ok(()) => self.step(&mut plan, parameters, learning_rate, scale),
                 Err(error) => {
                     // States that were made for this step go with it.

@@ -65,6 +65,22 @@ pub(crate) struct About {
 }
 
 impl Entry {
+    /// Takes the gradient of a step; `storages` are those of all variables, sorted.
+    fn admit(&mut self, parameters: &[Parameter<'_>], storages: &[usize]) -> Result<()> {
+        let parameter = &parameters[self.position];
+        parameter.check()?;
+        let gradient = parameter.gradient;
+        self.copy = if !gradient.is_contiguous() {
+            Some(gradient.contiguous()?)
+        } else if storages.binary_search(&storage_address(gradient)).is_ok() {
+            // It is a weight itself, and would change while it is read.
+            Some(gradient.copy()?)
+        } else {
+            None
+        };
+        Ok(())
+    }
+
     /// The gradient as it is read.
     pub(crate) fn gradient<'a>(&'a self, parameters: &[Parameter<'a>]) -> &'a Tensor {
         self.copy.as_ref().unwrap_or(parameters[self.position].gradient)
@@ -147,25 +163,33 @@ impl Plan {
         })
     }
 
-    /// Takes the gradients of a step.
+    /// Takes the gradients of a step and calls a function with every entry and the number of threads that share its elements. Each thread
+    /// gets the entries that it will update, the last one first: what it has read last is in its cache when the update begins with the first.
     ///
     /// # Errors
-    /// If one does not fit its parameter.
-    pub(crate) fn admit(&mut self, parameters: &[Parameter<'_>]) -> Result<()> {
-        for entry in &mut self.entries {
-            let parameter = &parameters[entry.position];
-            parameter.check()?;
-            let gradient = parameter.gradient;
-            entry.copy = if !gradient.is_contiguous() {
-                Some(gradient.contiguous()?)
-            } else if self.storages.binary_search(&storage_address(gradient)).is_ok() {
-                // It is a weight itself, and would change while it is read.
-                Some(gradient.copy()?)
-            } else {
-                None
-            };
+    /// If one does not fit its parameter: of several the first.
+    pub(crate) fn admit(
+        &mut self,
+        parameters: &[Parameter<'_>],
+        function: impl Fn(&mut Entry, usize) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let threads = if self.independent { threads() } else { 1 };
+        let storages = &self.storages;
+        let outcome = backwards(
+            &mut self.entries,
+            self.elements,
+            threads,
+            &|entry: &mut Entry, threads: usize| {
+                entry.admit(parameters, storages)?;
+                function(entry, threads)
+            },
+        );
+        if outcome.is_err() {
+            self.entries
+                .iter_mut()
+                .try_for_each(|entry| entry.admit(parameters, storages))?;
         }
-        Ok(())
+        outcome
     }
 
     /// Lets go of the gradients of the step.
@@ -190,16 +214,6 @@ impl Plan {
         } else {
             one_by_one(&mut self.entries, states, 0, &function)
         }
-    }
-
-    /// Calls a function with every entry and the number of threads that share its elements. Each thread gets the entries that it will
-    /// update, the last one first: what it has read last is in its cache when the update begins with the first.
-    pub(crate) fn for_each_backwards(
-        &mut self,
-        function: impl Fn(&mut Entry, usize) -> Result<()> + Sync,
-    ) -> Result<()> {
-        let threads = if self.independent { threads() } else { 1 };
-        backwards(&mut self.entries, self.elements, threads, &function)
     }
 
     /// The same as [`for_each`](Self::for_each) for updates with much working memory: there is one block of it for each thread, and the parameters of a thread take turns.

@@ -45,13 +45,14 @@ impl Optimizer {
         }
     }
 
-    /// Looks at all gradients before anything is changed: whether they are finite, and how long, if they are clipped by that.
+    /// Looks at all gradients before anything is changed: whether they fit, whether they are finite, and how long, if they are clipped by
+    /// that.
     pub(crate) fn examine(&mut self, plan: &mut Plan, parameters: &[Parameter<'_>], check: bool) -> Result<()> {
         let norms = self.options.gradient_accumulation_steps.is_none() && Clip::of(&self.options).needs_norms();
-        if !norms && !check {
-            return Ok(());
-        }
-        plan.for_each_backwards(|entry, threads| {
+        plan.admit(parameters, |entry, threads| {
+            if !norms && !check {
+                return Ok(());
+            }
             let gradient = entry.gradient(parameters);
             if norms {
                 let sum = clipping::sum_of_squares(Gradient::Given(gradient))?;
@@ -63,6 +64,9 @@ impl Optimizer {
             }
             Ok(())
         })?;
+        if !check {
+            return Ok(());
+        }
         let culprits = plan.entries.iter().filter(|entry| !entry.finite);
         match culprits.min_by_key(|entry| entry.position) {
             Some(entry) => Err(Error::NonFiniteGradient {
