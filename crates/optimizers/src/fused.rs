@@ -4,6 +4,13 @@
 //! run time between the versions for SSE2, AVX2 and AVX-512. Each element is computed from its own index only, and sums
 //! are added up along a tree whose shape follows from the length, so neither the instruction set nor the number of threads
 //! shows in a bit.
+//!
+//! A million weights in a hundred tensors lie in the last cache, which is the limit: on two cores of a Xeon with AMX, loops with nothing
+//! around them (no tensors, no pool of threads, barriers that spin) take 207 µs for SGD with momentum and 252 µs with the check of all
+//! gradients before, 294 and 342 µs for Adam. Tried there and left out: pages of 2 MB (1 to 5 % faster, but the system's business), requests
+//! from nearer, from farther, or past the second cache (at most 1 %), the check from the beginning (10 % slower), and every second step from
+//! the end. That one is 14 % faster where steps follow each other and nothing is between them; in a training the gradients of the first
+//! weights are the newest.
 
 use std::array::from_fn;
 
