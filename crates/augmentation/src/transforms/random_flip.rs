@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::geometry::{Matrix, Warp};
 use crate::image::{Image, ImageShape};
+use crate::mirror::{exchange, mirror_rows};
 use crate::pixels::{Pixel, PixelsMut};
 use crate::transform::{Transformation, on_image};
 
@@ -92,11 +93,11 @@ impl Transformation for RandomFlip {
         let (horizontal, vertical) = self.axes();
         let ImageShape { width, channels, .. } = pixels.shape;
         let row = width * channels;
-        match (horizontal, vertical) {
-            // Both: the whole image from its end.
-            (true, true) => mirror(pixels.data, channels),
-            (true, false) => pixels.data.chunks_exact_mut(row).for_each(|row| mirror(row, channels)),
-            _ => exchange(pixels.data, row),
+        if vertical {
+            exchange(pixels.data, row);
+        }
+        if horizontal {
+            mirror_rows(pixels.data, row, channels, pixels.scratch);
         }
         Some(Ok(()))
     }
@@ -116,27 +117,5 @@ impl Transformation for RandomFlip {
             matrix: Matrix::affine([ax, 0.0, bx], [0.0, ay, by]),
             reading: None,
         })
-    }
-}
-
-/// Reverses the order of the pixels.
-///
-/// Bytes of three channels one pixel after the other: taken apart into planes, turned round and put together again in vectors, they
-/// take half as long again.
-fn mirror<P: Pixel>(values: &mut [P], channels: usize) {
-    match channels {
-        1 => values.reverse(),
-        3 => values.as_chunks_mut::<3>().0.reverse(),
-        4 => values.as_chunks_mut::<4>().0.reverse(),
-        _ => exchange(values, channels),
-    }
-}
-
-/// Reverses the order of items of `size` values each.
-fn exchange<P: Pixel>(values: &mut [P], size: usize) {
-    let count = values.len() / size;
-    for i in 0..count / 2 {
-        let (front, back) = values.split_at_mut((count - 1 - i) * size);
-        front[i * size..(i + 1) * size].swap_with_slice(&mut back[..size]);
     }
 }
