@@ -39,6 +39,7 @@ pub mod corrupt;
 mod error;
 pub mod geometry;
 mod image;
+mod levels;
 mod mirror;
 pub mod mix;
 mod noise;

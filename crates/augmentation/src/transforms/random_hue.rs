@@ -7,6 +7,7 @@ use crate::arithmetic::{Recolour, for_each_colour};
 use crate::color::{hsv_to_rgb, need_rgb, rgb_to_hsv};
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
+use crate::levels::turn_hue;
 use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
 use crate::transform::{Transformation, on_image};
@@ -75,10 +76,9 @@ impl Transformation for RandomHue {
         }
         let range = P::units(self.value_range, pixels.range)?;
         let (turn, channels) = (parameters.factor, pixels.shape.channels);
-        if P::LEVELS {
-            for_each_colour(pixels.data, channels, TurnedLevels { turn });
-        } else {
-            for_each_colour(pixels.data, channels, Turned { turn, range });
+        match P::bytes(pixels.data) {
+            Some(bytes) => turn_hue(bytes, channels, turn),
+            None => for_each_colour(pixels.data, channels, Turned { turn, range }),
         }
         Some(Ok(()))
     }
@@ -97,20 +97,6 @@ impl Recolour for Turned {
         let unit = [(red - low) / width, (green - low) / width, (blue - low) / width];
         let [red, green, blue] = turned(unit, self.turn);
         [red * width + low, green * width + low, blue * width + low]
-    }
-}
-
-/// The same of levels, where nothing has to be divided.
-struct TurnedLevels {
-    turn: f32,
-}
-
-impl Recolour for TurnedLevels {
-    #[inline(always)]
-    fn of(&self, [red, green, blue]: [f32; 3]) -> [f32; 3] {
-        const UNIT: f32 = 1.0 / 255.0;
-        let [red, green, blue] = turned([red * UNIT, green * UNIT, blue * UNIT], self.turn);
-        [red * 255.0, green * 255.0, blue * 255.0]
     }
 }
 

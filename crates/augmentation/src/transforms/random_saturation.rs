@@ -7,6 +7,7 @@ use crate::arithmetic::{Recolour, for_each_colour};
 use crate::color::{hsv_to_rgb, need_rgb, rgb_to_hsv};
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
+use crate::levels::multiply_saturation;
 use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
 use crate::transform::{Transformation, on_image};
@@ -80,7 +81,11 @@ impl Transformation for RandomSaturation {
             return None;
         }
         let (range, factor) = (self.value_range, parameters.factor);
-        for_each_colour(pixels.data, pixels.shape.channels, Saturated { range, factor });
+        let channels = pixels.shape.channels;
+        match P::bytes(pixels.data) {
+            Some(bytes) => multiply_saturation(bytes, channels, factor, range.high),
+            None => for_each_colour(pixels.data, channels, Saturated { range, factor }),
+        }
         Some(Ok(()))
     }
 }
