@@ -6,33 +6,19 @@
 )]
 
 use crate::image::ImageShape;
+use crate::range::ValueRange;
 use crate::vectors::{Work, widest};
 
 /// Taps on one side of the middle, at most.
 const REACH: usize = 3;
 
 /// Convolves an image with a kernel along its columns and one along its rows, each of `2 REACH + 1` taps or fewer, given from the
-/// middle outwards. Values stay between 0 and the largest one.
-pub(crate) fn separable<P: Blurred>(data: &mut [P], shape: ImageShape, down: &[f32], right: &[f32]) {
+/// middle outwards, and clips. Values stay between 0 and the largest one.
+pub(crate) fn separable<P: Blurred>(data: &mut [P], shape: ImageShape, down: &[f32], right: &[f32], clip: ValueRange) {
     match right.len().max(down.len()) {
-        0..=2 => widest(Separable::<P, 2> {
-            data,
-            shape,
-            down: taps::<P, 2>(down),
-            right: taps::<P, 2>(right),
-        }),
-        3 => widest(Separable::<P, 3> {
-            data,
-            shape,
-            down: taps::<P, 3>(down),
-            right: taps::<P, 3>(right),
-        }),
-        _ => widest(Separable::<P, 4> {
-            data,
-            shape,
-            down: taps::<P, 4>(down),
-            right: taps::<P, 4>(right),
-        }),
+        0..=2 => widest(Separable::<P, 2>::new(data, shape, down, right, clip)),
+        3 => widest(Separable::<P, 3>::new(data, shape, down, right, clip)),
+        _ => widest(Separable::<P, 4>::new(data, shape, down, right, clip)),
     }
 }
 
@@ -56,7 +42,8 @@ pub trait Blurred: Copy + Default {
     /// A weight times a value, or the sum of the two values on both sides of the middle.
     fn weighed(weight: Self::Weight, sum: Self::Sum) -> Self::Sum;
     fn plus(a: Self::Sum, b: Self::Sum) -> Self::Sum;
-    fn narrowed(sum: Self::Sum) -> Self;
+    /// The value of a sum, clipped; bytes cannot leave their range.
+    fn narrowed(sum: Self::Sum, clip: ValueRange) -> Self;
 }
 
 impl Blurred for f32 {
@@ -84,8 +71,8 @@ impl Blurred for f32 {
     }
 
     #[inline(always)]
-    fn narrowed(sum: f32) -> f32 {
-        sum
+    fn narrowed(sum: f32, clip: ValueRange) -> f32 {
+        clip.clip(sum)
     }
 }
 
@@ -114,7 +101,7 @@ impl Blurred for u8 {
     }
 
     #[inline(always)]
-    fn narrowed(sum: i16) -> u8 {
+    fn narrowed(sum: i16, _clip: ValueRange) -> u8 {
         // Every product lost half a step in the mean; a level has 16 steps in the end.
         ((sum + 8 + 1) >> 4).clamp(0, 255) as u8
     }
@@ -125,7 +112,24 @@ struct Separable<'a, P: Blurred, const N: usize> {
     shape: ImageShape,
     down: [P::Weight; N],
     right: [P::Weight; N],
+    clip: ValueRange,
 }
+
+impl<'a, P: Blurred, const N: usize> Separable<'a, P, N> {
+    fn new(data: &'a mut [P], shape: ImageShape, down: &[f32], right: &[f32], clip: ValueRange) -> Self {
+        Self {
+            data,
+            shape,
+            down: taps::<P, N>(down),
+            right: taps::<P, N>(right),
+            clip,
+        }
+    }
+}
+
+/// Values at once. Blocks of a known length need no checks whether rows overlap, and no loop for what remains of a row: rows are
+/// as long as so many whole blocks, with zeros behind the image.
+const BLOCK: usize = 32;
 
 impl<P: Blurred, const N: usize> Work for Separable<'_, P, N> {
     type Output = ();
@@ -134,75 +138,87 @@ impl<P: Blurred, const N: usize> Work for Separable<'_, P, N> {
     fn run(self) {
         let (height, channels) = (self.shape.height, self.shape.channels);
         let row = self.shape.width * channels;
+        let padded = row.next_multiple_of(BLOCK);
         let (reach, taps) = (N - 1, 2 * N - 1);
         let frame = reach * channels;
         // A row between zeros, and the last rows after the kernel along them; rows outside of the image are zeros, too.
-        let mut framed = vec![P::Sum::default(); row + 2 * frame];
-        let mut ring = vec![P::Sum::default(); taps * row];
+        let mut framed = vec![P::Sum::default(); padded + 2 * frame];
+        let mut ring = vec![P::Sum::default(); taps * padded];
         for y in 0..height + reach {
-            let of_ring = &mut ring[y % taps * row..][..row];
+            let of_ring = &mut ring[y % taps * padded..][..padded];
             if y < height {
                 let line = &self.data[y * row..][..row];
-                for (to, from) in framed[frame..][..row].iter_mut().zip(line) {
-                    *to = from.widened();
+                for (to, from) in framed[frame..].as_chunks_mut().0.iter_mut().zip(line.chunks(BLOCK)) {
+                    widen(to, from);
                 }
-                along::<P, N>(of_ring, &self.right, |k| {
-                    (
-                        &framed[frame - k * channels..][..row],
-                        &framed[frame + k * channels..][..row],
-                    )
-                });
+                for (i, block) in of_ring.as_chunks_mut().0.iter_mut().enumerate() {
+                    let middle = frame + i * BLOCK;
+                    let side = |at: usize| block_at::<P>(&framed, at);
+                    *block = around::<P, N>(&self.right, |k| {
+                        (side(middle - k * channels), side(middle + k * channels))
+                    });
+                }
             } else {
                 of_ring.fill(P::Sum::default());
             }
             let Some(out_y) = y.checked_sub(reach) else { continue };
             // Row `out_y + k` of the image is in the ring at its number; what is above of the image has not been written yet.
-            let line = |y: usize| &ring[y % taps * row..][..row];
+            let start = |y: usize| y % taps * padded;
+            let starts: [(usize, usize); N] = std::array::from_fn(|k| (start(out_y + taps - k), start(out_y + k)));
             let out = &mut self.data[out_y * row..][..row];
-            across::<P, N>(out, &self.down, |k| (line(out_y + taps - k), line(out_y + k)));
+            for (i, out) in out.chunks_mut(BLOCK).enumerate() {
+                let side = |start: usize| block_at::<P>(&ring, start + i * BLOCK);
+                let sums = around::<P, N>(&self.down, |k| (side(starts[k].0), side(starts[k].1)));
+                let mut block = [P::default(); BLOCK];
+                for j in 0..BLOCK {
+                    block[j] = P::narrowed(sums[j], self.clip);
+                }
+                match out.first_chunk_mut() {
+                    Some(whole) => *whole = block,
+                    None => out.copy_from_slice(&block[..out.len()]),
+                }
+            }
         }
     }
 }
 
-/// What lies on both sides of the middle.
-type Sides<'a, P> = (&'a [<P as Blurred>::Sum], &'a [<P as Blurred>::Sum]);
-
-/// The weighed sum of one value and its neighbours on both sides.
+/// Values of a row as what is weighed; behind the end of the row are zeros.
 #[inline(always)]
-fn around<P: Blurred, const N: usize>(weights: &[P::Weight; N], sides: &[Sides<'_, P>; N], i: usize) -> P::Sum {
-    let mut sum = P::weighed(weights[0], sides[0].0[i]);
+fn widen<P: Blurred>(to: &mut [P::Sum; BLOCK], from: &[P]) {
+    let mut block = [P::default(); BLOCK];
+    match from.first_chunk() {
+        Some(whole) => block = *whole,
+        None => block[..from.len()].copy_from_slice(from),
+    }
+    for (to, from) in to.iter_mut().zip(block) {
+        *to = from.widened();
+    }
+}
+
+/// The block that begins somewhere; rows are long enough for every one that is asked for.
+#[inline(always)]
+fn block_at<P: Blurred>(values: &[P::Sum], at: usize) -> [P::Sum; BLOCK] {
+    values[at..]
+        .first_chunk()
+        .copied()
+        .unwrap_or([P::Sum::default(); BLOCK])
+}
+
+/// The weighed sums of the values of a block and their neighbours: `sides` gives those on both sides, so far away.
+#[inline(always)]
+fn around<P: Blurred, const N: usize>(
+    weights: &[P::Weight; N],
+    sides: impl Fn(usize) -> ([P::Sum; BLOCK], [P::Sum; BLOCK]),
+) -> [P::Sum; BLOCK] {
+    let (mut sums, _) = sides(0);
+    for sum in &mut sums {
+        *sum = P::weighed(weights[0], *sum);
+    }
     for k in 1..N {
-        sum = P::plus(sum, P::weighed(weights[k], P::plus(sides[k].0[i], sides[k].1[i])));
+        let (before, after) = sides(k);
+        for i in 0..BLOCK {
+            sums[i] = P::plus(sums[i], P::weighed(weights[k], P::plus(before[i], after[i])));
+        }
     }
-    sum
-}
-
-/// Weighs each value and its neighbours: `of` gives those on both sides, so far away.
-#[inline(always)]
-fn along<'a, P: Blurred + 'a, const N: usize>(
-    out: &mut [P::Sum],
-    weights: &[P::Weight; N],
-    of: impl Fn(usize) -> Sides<'a, P>,
-) {
-    let sides: [Sides<'a, P>; N] = std::array::from_fn(of);
-    let length = out.len();
-    let sides = sides.map(|(left, right)| (&left[..length], &right[..length]));
-    for i in 0..length {
-        out[i] = around::<P, N>(weights, &sides, i);
-    }
-}
-
-/// The same of rows, back to pixels.
-#[inline(always)]
-fn across<'a, P: Blurred + 'a, const N: usize>(
-    out: &mut [P],
-    weights: &[P::Weight; N],
-    of: impl Fn(usize) -> Sides<'a, P>,
-) {
-    let sides: [Sides<'a, P>; N] = std::array::from_fn(of);
-    let length = out.len();
-    let sides = sides.map(|(above, below)| (&above[..length], &below[..length]));
-    for i in 0..length {
-        out[i] = P::narrowed(around::<P, N>(weights, &sides, i));
-    }
+    sums
 }

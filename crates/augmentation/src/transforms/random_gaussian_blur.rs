@@ -3,7 +3,6 @@
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
-use crate::arithmetic::for_each;
 use crate::blur;
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageShape};
@@ -145,10 +144,7 @@ impl Transformation for RandomGaussianBlur {
         }
         let from_middle = |sigma: f32| gaussian(k0, sigma)[k0 / 2..].to_vec();
         let [right, down] = parameters.blur_factor.map(from_middle);
-        blur::separable(pixels.data, pixels.shape, &down, &right);
-        if !P::LEVELS {
-            for_each(pixels.data, |value| P::from_f32(units.clip(value.to_f32())));
-        }
+        blur::separable(pixels.data, pixels.shape, &down, &right, units);
         Some(Ok(()))
     }
 }
