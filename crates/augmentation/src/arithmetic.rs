@@ -147,40 +147,65 @@ impl<P: Pixel, F: Recolour, const C: usize> Work for EachColour<'_, P, F, C> {
 
 /// The smallest and the largest byte of each channel.
 pub(crate) fn extremes_of_bytes(data: &[u8], channels: usize) -> Vec<(u8, u8)> {
-    widest(ExtremesOfBytes { data, channels })
+    let (first, smaller, larger) = ((u8::MAX, u8::MIN), u8::min, u8::max);
+    widest(Extremes {
+        data,
+        channels,
+        first,
+        smaller,
+        larger,
+    })
 }
 
-struct ExtremesOfBytes<'a> {
-    data: &'a [u8],
+/// The smallest and the largest float of each channel; NaN is neither.
+pub(crate) fn extremes_of_floats(data: &[f32], channels: usize) -> Vec<(f32, f32)> {
+    let (first, smaller, larger) = ((f32::INFINITY, f32::NEG_INFINITY), f32::min, f32::max);
+    widest(Extremes {
+        data,
+        channels,
+        first,
+        smaller,
+        larger,
+    })
+}
+
+struct Extremes<'a, P, S, L> {
+    data: &'a [P],
     channels: usize,
+    /// The extremes of nothing.
+    first: (P, P),
+    smaller: S,
+    larger: L,
 }
 
-impl Work for ExtremesOfBytes<'_> {
-    type Output = Vec<(u8, u8)>;
+impl<P: Pixel, S: Fn(P, P) -> P, L: Fn(P, P) -> P> Work for Extremes<'_, P, S, L> {
+    type Output = Vec<(P, P)>;
 
     #[inline(always)]
-    fn run(self) -> Vec<(u8, u8)> {
+    fn run(self) -> Vec<(P, P)> {
         let channels = self.channels;
-        let mut extremes = vec![(u8::MAX, u8::MIN); channels];
+        let add = |of_channel: &mut (P, P), low: P, high: P| {
+            *of_channel = ((self.smaller)(of_channel.0, low), (self.larger)(of_channel.1, high));
+        };
+        let mut extremes = vec![self.first; channels];
         let mut rest = self.data;
         if LANES.is_multiple_of(channels) {
-            let (mut low, mut high) = ([u8::MAX; LANES], [u8::MIN; LANES]);
+            let (mut low, mut high) = ([self.first.0; LANES], [self.first.1; LANES]);
             let (chunks, others) = self.data.as_chunks::<LANES>();
             rest = others;
             for chunk in chunks {
                 for i in 0..LANES {
-                    low[i] = low[i].min(chunk[i]);
-                    high[i] = high[i].max(chunk[i]);
+                    low[i] = (self.smaller)(low[i], chunk[i]);
+                    high[i] = (self.larger)(high[i], chunk[i]);
                 }
             }
             for i in 0..LANES {
-                let of_channel = &mut extremes[i % channels];
-                *of_channel = (of_channel.0.min(low[i]), of_channel.1.max(high[i]));
+                add(&mut extremes[i % channels], low[i], high[i]);
             }
         }
         for pixel in rest.chunks_exact(channels) {
             for (of_channel, &value) in extremes.iter_mut().zip(pixel) {
-                *of_channel = (of_channel.0.min(value), of_channel.1.max(value));
+                add(of_channel, value, value);
             }
         }
         extremes

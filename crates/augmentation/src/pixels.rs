@@ -25,6 +25,9 @@ mod sealed {
         /// The pixels as bytes, where they are some.
         fn bytes(data: &mut [Self]) -> Option<&mut [u8]>;
 
+        /// The pixels as floats, where they are some.
+        fn floats(data: &mut [Self]) -> Option<&mut [f32]>;
+
         /// The weighted means of four pixels each of a framed image; `below` is the image from its second row on.
         fn between<const C: usize>(source: &[Self], below: &[Self], places: &Places, out: &mut [[Self; C]; CHUNK]);
     }
@@ -89,6 +92,10 @@ impl sealed::Sealed for f32 {
 
     fn bytes(_data: &mut [Self]) -> Option<&mut [u8]> {
         None
+    }
+
+    fn floats(data: &mut [Self]) -> Option<&mut [f32]> {
+        Some(data)
     }
 
     #[inline(always)]
@@ -185,6 +192,10 @@ impl sealed::Sealed for u8 {
 
     fn bytes(data: &mut [Self]) -> Option<&mut [u8]> {
         Some(data)
+    }
+
+    fn floats(_data: &mut [Self]) -> Option<&mut [f32]> {
+        None
     }
 
     #[inline(always)]

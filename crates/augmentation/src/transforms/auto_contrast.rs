@@ -4,12 +4,12 @@ use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
 use super::NoParameters;
-use crate::arithmetic::{extremes_of_bytes, for_each_value};
+use crate::arithmetic::{extremes_of_bytes, extremes_of_floats, for_each_value};
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
 use crate::pixels::{Pixel, PixelsMut};
 use crate::range::ValueRange;
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
 
 /// Stretches each channel so that its smallest value becomes black and its largest white. Keras: `AutoContrast`.
 ///
@@ -19,6 +19,28 @@ use crate::transform::Transformation;
 pub struct AutoContrast {
     /// The values that pixels may have.
     pub value_range: ValueRange,
+}
+
+impl AutoContrast {
+    /// Floats, channel by channel; a constant one is left as it is to the bit.
+    fn stretch(&self, data: &mut [f32], channels: usize) {
+        let range = self.value_range;
+        let line = |(low, high): (f32, f32)| {
+            let (low, high) = (range.to_bytes(low), range.to_bytes(high));
+            let scale = 255.0 / (high - low);
+            (low < high).then_some((scale, low * scale))
+        };
+        let lines: Vec<Option<(f32, f32)>> = extremes_of_floats(data, channels).into_iter().map(line).collect();
+        let stretched = |value: f32, scale: f32, shift: f32| -> f32 {
+            range.unscale_bytes((range.to_bytes(value) * scale - shift).clamp(0.0, 255.0))
+        };
+        match lines.iter().copied().collect::<Option<Vec<_>>>() {
+            Some(lines) => for_each_value(data, &lines, |value, (scale, shift)| stretched(value, scale, shift)),
+            None => for_each_value(data, &lines, |value, line| {
+                line.map_or(value, |(scale, shift)| stretched(value, scale, shift))
+            }),
+        }
+    }
 }
 
 impl Transformation for AutoContrast {
@@ -37,24 +59,8 @@ impl Transformation for AutoContrast {
         NoParameters {}
     }
 
-    fn apply(&self, image: &mut Image, _parameters: &NoParameters) -> Result<()> {
-        for channel in 0..image.channels {
-            let values = || image.data.iter().skip(channel).step_by(image.channels);
-            let (low, high) = values()
-                .map(|&v| self.value_range.to_bytes(v))
-                .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| {
-                    (low.min(v), high.max(v))
-                });
-            if low >= high {
-                continue;
-            }
-            let scale = 255.0 / (high - low);
-            for value in image.data.iter_mut().skip(channel).step_by(image.channels) {
-                let level = (self.value_range.to_bytes(*value) * scale - low * scale).clamp(0.0, 255.0);
-                *value = self.value_range.unscale_bytes(level);
-            }
-        }
-        Ok(())
+    fn apply(&self, image: &mut Image, parameters: &NoParameters) -> Result<()> {
+        on_image(self, image, parameters)
     }
 
     fn apply_in_place<P: Pixel>(
@@ -64,6 +70,10 @@ impl Transformation for AutoContrast {
     ) -> Option<Result<()>> {
         P::units(self.value_range, pixels.range)?;
         let channels = pixels.shape.channels;
+        if let Some(floats) = P::floats(pixels.data) {
+            self.stretch(floats, channels);
+            return Some(Ok(()));
+        }
         let bytes = P::bytes(pixels.data)?;
         let line = |(low, high): (u8, u8)| {
             let scale = 255.0 / (f32::from(high) - f32::from(low));

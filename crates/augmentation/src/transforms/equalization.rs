@@ -9,6 +9,7 @@ use crate::image::{Image, ImageShape};
 use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
 use crate::transform::Transformation;
+use crate::vectors::{Work, floor, widest};
 
 /// Spreads the values of each channel so that their distribution becomes as even as it can. Keras: `Equalization`.
 ///
@@ -50,30 +51,83 @@ impl Equalization {
                 found: other.channels,
             });
         }
-        for channel in 0..channels {
-            let mut histogram = vec![0u64; self.bins];
-            for image in images.iter() {
-                for &value in image.data.iter().skip(channel).step_by(channels) {
-                    histogram[self.bin(value)] += 1;
-                }
-            }
-            let Some(table) = lookup_table(&histogram) else {
-                continue;
-            };
-            for image in images.iter_mut() {
-                for value in image.data.iter_mut().skip(channel).step_by(channels) {
-                    *value = self.value_range.unscale_bytes(table[self.bin(*value)]);
-                }
-            }
-        }
+        let mut images: Vec<&mut [f32]> = images.iter_mut().map(|image| image.data.as_mut_slice()).collect();
+        self.equalize(&mut images, channels);
         Ok(())
     }
 
-    /// Truncated, with the last bin at 255.
-    fn bin(&self, value: f32) -> usize {
-        let level = self.value_range.to_bytes(value);
-        // `as usize` is 0 for negative numbers and NaN.
-        ((level * (self.bins - 1) as f32 / 255.0) as usize).min(self.bins - 1)
+    /// Images of so many channels, with the histograms of all of them.
+    fn equalize(&self, images: &mut [&mut [f32]], channels: usize) {
+        let mut bins = Bins {
+            of: vec![0; channels * (AT_ONCE / channels).max(1)],
+            count: self.bins,
+            range: self.value_range,
+        };
+        let mut histograms = vec![vec![0u64; self.bins]; channels];
+        for image in images.iter() {
+            for values in image.chunks(bins.of.len()) {
+                for pixel in bins.find(values).chunks_exact(channels) {
+                    for (histogram, &bin) in histograms.iter_mut().zip(pixel) {
+                        histogram[usize::from(bin)] += 1;
+                    }
+                }
+            }
+        }
+        let value = |level: f32| self.value_range.unscale_bytes(level);
+        let table = |histogram: &Vec<u64>| Some(lookup_table(histogram)?.into_iter().map(value).collect());
+        let tables: Vec<Option<Vec<f32>>> = histograms.iter().map(table).collect();
+        for image in images.iter_mut() {
+            for values in image.chunks_mut(bins.of.len()) {
+                let bins = bins.find(values);
+                for (pixel, bins) in values.chunks_exact_mut(channels).zip(bins.chunks_exact(channels)) {
+                    for ((value, &bin), table) in pixel.iter_mut().zip(bins).zip(&tables) {
+                        if let Some(table) = table {
+                            *value = table[usize::from(bin)];
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Values whose bins are found at once, about.
+const AT_ONCE: usize = 3072;
+
+/// The bins of the histogram that values fall into.
+struct Bins {
+    of: Vec<u16>,
+    count: usize,
+    range: ValueRange,
+}
+
+impl Bins {
+    /// Truncated, with the last bin at 255; NaN and what is below the range is in the first one.
+    fn find(&mut self, values: &[f32]) -> &[u16] {
+        let (range, last) = (self.range, (self.count - 1) as f32);
+        widest(Found {
+            bins: &mut self.of[..values.len()],
+            values,
+            bin: |value: f32| floor((range.to_bytes(value) * last / 255.0).max(0.0).min(last)) as u16,
+        });
+        &self.of[..values.len()]
+    }
+}
+
+struct Found<'a, F> {
+    bins: &'a mut [u16],
+    values: &'a [f32],
+    bin: F,
+}
+
+impl<F: Fn(f32) -> u16> Work for Found<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (bin, &value) in self.bins.iter_mut().zip(self.values) {
+            *bin = (self.bin)(value);
+        }
     }
 }
 
@@ -124,6 +178,10 @@ impl Transformation for Equalization {
     ) -> Option<Result<()>> {
         P::units(self.value_range, pixels.range)?;
         let channels = pixels.shape.channels;
+        if let Some(floats) = P::floats(pixels.data) {
+            self.equalize(&mut [floats], channels);
+            return Some(Ok(()));
+        }
         let bytes = P::bytes(pixels.data).filter(|_| self.bins == LEVELS)?;
         let mut histograms = vec![[0u64; LEVELS]; channels];
         for pixel in bytes.chunks_exact(channels) {
