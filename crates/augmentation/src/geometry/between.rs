@@ -87,12 +87,11 @@ pub(crate) fn of_floats<const C: usize>(source: &[f32], below: &[f32], places: &
     // The channels of a pixel in the lanes of one register; the fourth lane of three is the next pixel's.
     for j in 0..CHUNK {
         let at = places.numbers[j] as usize * C;
-        let (upper, lower) = (four(source, at), four(below, at));
-        let (next, low_next) = (four(source, at + C), four(below, at + C));
+        let (upper, lower) = (both(source, at), both(below, at));
         let (dx, dy) = (places.right[j], places.down[j]);
         let mut lanes = [0f32; 4];
         for c in 0..4 {
-            lanes[c] = mean([upper[c], next[c], lower[c], low_next[c]], dx, dy);
+            lanes[c] = mean([upper[c], upper[C + c], lower[c], lower[C + c]], dx, dy);
         }
         out[j].copy_from_slice(&lanes[..C]);
     }
@@ -110,7 +109,8 @@ fn two(source: &[f32], at: usize) -> [f32; 2] {
     source[at..].first_chunk().copied().unwrap_or_default()
 }
 
+/// A pixel of up to four channels and the next one.
 #[inline(always)]
-fn four(source: &[f32], at: usize) -> [f32; 4] {
+fn both(source: &[f32], at: usize) -> [f32; 8] {
     source[at..].first_chunk().copied().unwrap_or_default()
 }

@@ -123,10 +123,26 @@ fn number(x: i32, y: i32, stride: u32) -> u32 {
 /// Folds what lies outside.
 #[inline(always)]
 fn bring_back(coordinates: &mut [f32; CHUNK], size: usize, mode: FillMode) {
-    let last = (size - 1) as f32;
+    let (last, size_f32) = ((size - 1) as f32, size as f32);
     // Counted without a way out of the loop, so that it is vectorised: inside of the image nothing is folded.
     let outside: u32 = coordinates.iter().map(|c| u32::from(!(*c >= 0.0 && *c <= last))).sum();
-    if outside > 0 {
+    if outside == 0 {
+        return;
+    }
+    // The nearest mirror images, as `fold` finds them; farther away (and for NaN) one coordinate after the other.
+    let near = |c: f32| c >= -size_f32 && c < 2.0 * size_f32;
+    let far: u32 = coordinates.iter().map(|c| u32::from(!near(*c))).sum();
+    if mode == FillMode::Reflect && far == 0 {
+        for c in coordinates {
+            let left = if *c < 0.0 { -*c - 1.0 } else { *c };
+            let mirrored = if *c >= size_f32 {
+                2.0 * size_f32 - *c - 1.0
+            } else {
+                left
+            };
+            *c = mirrored.max(0.0).min(last);
+        }
+    } else {
         coordinates.iter_mut().for_each(|c| *c = fold(*c, size, mode));
     }
 }
