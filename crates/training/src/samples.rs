@@ -315,7 +315,9 @@ impl Samples {
         let size = self.size();
         let mut bytes = vec![0u8; indices.len() * size];
         let at_once = (PARALLEL / 4).div_ceil(size.max(1));
-        let level = |value: &f32| (value * 255.0 + 0.5) as i32 as u8;
+        // A level as a float is within far less than a half of a whole number, which this sum has in its last bits; `as u8` would saturate
+        // one number after the other.
+        let level = |value: &f32| (value * 255.0 + 8_388_608.0).to_bits() as u8;
         bytes
             .par_chunks_mut((size * at_once).max(1))
             .zip(indices.par_chunks(at_once))
