@@ -35,6 +35,7 @@ P.add_argument("--batch", type=int, default=128)
 P.add_argument("--threads", type=int, default=2)
 P.add_argument("--blocks", type=int, default=5)
 P.add_argument("--seconds", type=float, default=0.2, help="least seconds of a block")
+P.add_argument("--whole-batch", action="store_true", help="those too that draw once for a whole batch")
 A = P.parse_args()
 T, B = A.threads, A.batch
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", NO_ALBUMENTATIONS_UPDATE="1", KERAS_BACKEND="tensorflow", ALBUMENTATIONS_NO_TELEMETRY="1")
@@ -52,6 +53,9 @@ def seconds(call):
         start = time.perf_counter()
         call()
         one = time.perf_counter() - start
+        # What takes seconds is warm after one call (the first one of Keras traces its graph), and its blocks are calls.
+        if one > 10 * A.seconds and A.lib != "keras":
+            break
     calls = max(1, int(A.seconds / max(one, 1e-7)))
     times = []
     while len(times) < A.blocks:
@@ -253,6 +257,10 @@ def main():
                 for mode in modes:
                     if A.lib == "albumentations" and op in BATCH_OPS or A.lib == "torchvision" and op in BATCH_OPS and mode != "batch":
                         continue
+                    # one draw (of the parameters, or of which operations run) for the whole batch
+                    per = not (A.lib == "torchvision" and mode == "batch" or A.lib == "keras" and op in ("crop", "randaugment") or A.lib == "kornia" and op == "randaugment")
+                    if not (per or A.whole_batch):
+                        continue
                     args = (op, h, w, c, dtype, mode)
                     note = ""
                     if A.lib == "kornia" and dtype == "uint8":
@@ -272,8 +280,6 @@ def main():
                             rate = statistics.median(got) * B
                         else:
                             rate = B / seconds(CASES[A.lib](*args))
-                        # one draw (of the parameters, or of which operations run) for the whole batch
-                        per = not (A.lib == "torchvision" and mode == "batch" or A.lib == "keras" and op in ("crop", "randaugment") or A.lib == "kornia" and op == "randaugment")
                         line = dict(lib=A.lib, version=ver, op=op, shape=shape, dtype=dtype, batch=B, threads=T, mode=mode, per_sample=per, img_per_s=rate, note=note)
                         print(json.dumps(line), flush=True)
                     except Exception as e:

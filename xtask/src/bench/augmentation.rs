@@ -1,12 +1,13 @@
 //! `bench augmentation`: every transformation here and in other libraries, in turns.
 
-use std::fs;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::images::{Case, Report, contends};
+use super::cases::{Case, contends, merged};
+use super::images::{Report, known};
 use super::turns::{Library, TurnsArgs, taken};
 use crate::cargo;
 
@@ -42,12 +43,21 @@ pub(crate) struct AugmentationArgs {
         default_value = "torchvision,kornia,albumentations,keras"
     )]
     peer: Vec<String>,
-    /// Measured blocks of a turn, of which the median counts
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Measured blocks of a turn, of which the median counts; a shape's page is written after its last round
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     blocks: u16,
-    /// Only these modes of the other libraries: per-image, procs, batch, tfdata, call [default: all]
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    /// Modes of the other libraries: the fastest of each [default: procs, batch, tfdata], and per-image, call
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAME",
+        default_value = "procs,batch,tfdata",
+        hide_default_value = true
+    )]
     mode: Vec<String>,
+    /// Keep the cases of augmentation.json that are not measured now, so that the whole table can be made in parts
+    #[arg(long)]
+    add: bool,
 }
 
 /// The other libraries, the environments that have them, and the modes that `peers/augment.py` has for them.
@@ -55,7 +65,7 @@ const PEERS: [Library; 4] = [
     Library {
         name: "torchvision",
         environment: "torch",
-        modes: &["per-image", "procs", "batch"],
+        modes: &["procs", "per-image"],
     },
     Library {
         name: "kornia",
@@ -86,9 +96,19 @@ pub(crate) fn run(args: &AugmentationArgs) -> Result<ExitCode> {
     };
     let (others, missing) = turns.others(&PEERS, &args.peer, &args.mode, "augment.py", "--lib")?;
     let (dtypes, blocks) = (args.dtype.join(","), args.blocks.to_string());
-    let mut cases: Vec<Case> = Vec::new();
-    for round in 1..=turns.rounds {
-        for shape in &args.shape {
+    let folder = cargo::root().join("docs").join("benchmarks");
+    let mut report = Report {
+        cases: if args.add {
+            known(&folder, turns.threads())?
+        } else {
+            Vec::new()
+        },
+        missing,
+        threads: turns.threads(),
+    };
+    for shape in &args.shape {
+        let mut cases: Vec<Case> = Vec::new();
+        for round in 1..=turns.rounds {
             for competitor in std::iter::once(&ours).chain(&others) {
                 let operations: Vec<&str> = args
                     .op
@@ -110,32 +130,28 @@ pub(crate) fn run(args: &AugmentationArgs) -> Result<ExitCode> {
                     "--blocks",
                     &blocks,
                 ];
+                let start = Instant::now();
                 let (lines, others) = competitor.take_turn(turns, &words)?;
                 eprintln!(
-                    "round {round} of {}: {shape}, {}: {} cases{}",
+                    "round {round} of {}: {shape}, {}: {} cases in {:.0} s{}",
                     turns.rounds,
                     competitor.name,
                     lines.len(),
+                    start.elapsed().as_secs_f64(),
                     taken(others)
                 );
-                for line in &lines {
-                    cases.push(Case::new(competitor.name, line, round).context("a line lacks a field")?);
+                for line in lines {
+                    cases.push(Case::new(competitor.name, line, round, others).context("a line lacks a field")?);
                 }
             }
         }
+        report.cases = merged(report.cases, cases);
+        // After each shape, so that what was measured is kept where the rest is not.
+        if !turns.dry_run {
+            report.write(&folder)?;
+            eprintln!("written: {}", folder.join("augmentation.md").display());
+        }
     }
-    let report = Report {
-        cases,
-        missing,
-        rounds: turns.rounds,
-        threads: turns.threads(),
-    };
-    let page = report.markdown();
-    println!("{page}");
-    if !turns.dry_run {
-        let path = cargo::root().join("docs").join("benchmarks").join("augmentation.md");
-        fs::write(&path, page).with_context(|| format!("{} cannot be written", path.display()))?;
-        println!("written: {}", path.display());
-    }
+    println!("{}", report.markdown());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,64 +1,17 @@
-//! Medians and ratios of the cases of `bench augmentation`, as a page.
+//! Medians and ratios of the cases of `bench augmentation`, as a page and as JSON.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 
-use serde_json::Value;
+use anyhow::{Context, Result};
 
+use super::cases::{self, Case, What};
 use super::machine;
 use super::programs::OURS;
 use super::results::median;
 use super::turns::Missing;
-
-/// The images a second of one operation in one turn of one library.
-#[derive(Clone, Debug)]
-pub(crate) struct Case {
-    /// Operation, shape, number format.
-    what: (String, String, String),
-    library: String,
-    /// Name and version, as the library says it.
-    version: String,
-    mode: String,
-    round: u16,
-    /// Each image has its own draws; else one draw serves a batch, which is less work and does not count.
-    per_sample: bool,
-    rate: f64,
-    /// Bytes of images a second, and those that only reading and writing them takes.
-    bytes: Option<(f64, f64)>,
-}
-
-impl Case {
-    /// From a line that `augment_speed` or `augment.py` printed; `None` if a field is missing.
-    pub(crate) fn new(library: &str, line: &Value, round: u16) -> Option<Self> {
-        let text = |name: &str| Some(line[name].as_str()?.to_string());
-        let bytes = line["bytes_per_s"].as_f64();
-        Some(Self {
-            what: (text("op")?, text("shape")?, text("dtype")?),
-            library: library.to_string(),
-            version: line["version"].as_str().unwrap_or_default().to_string(),
-            mode: text("mode")?,
-            round,
-            per_sample: line["per_sample"].as_bool()?,
-            rate: line["img_per_s"].as_f64()?,
-            bytes: bytes.and_then(|bytes| Some((bytes, line["memory_bytes_per_s"].as_f64()?))),
-        })
-    }
-}
-
-/// Whether a library takes its turn at an operation: in the first round always; later, if it reached half of the fastest other library in
-/// one of the number formats, so that rounds go where the comparison is close.
-pub(crate) fn contends(cases: &[Case], library: &str, op: &str, shape: &str) -> bool {
-    let of_case = |case: &&Case| case.round == 1 && case.what.0 == op && case.what.1 == shape && case.per_sample;
-    let known: Vec<&Case> = cases.iter().filter(of_case).collect();
-    if library == OURS || cases.iter().all(|case| case.library != library || case.what.1 != shape) {
-        return true;
-    }
-    known.iter().filter(|case| case.library == library).any(|case| {
-        let same = known
-            .iter()
-            .filter(|other| other.library != OURS && other.what == case.what);
-        same.map(|other| other.rate).fold(0.0, f64::max) <= 2.0 * case.rate
-    })
-}
 
 /// A library with its mode, the median of its rates, and the rates with their rounds.
 type Peer = (String, f64, Vec<(u16, f64)>);
@@ -67,13 +20,67 @@ type Peer = (String, f64, Vec<(u16, f64)>);
 pub(crate) struct Report {
     pub(crate) cases: Vec<Case>,
     pub(crate) missing: Vec<Missing>,
-    pub(crate) rounds: u16,
     pub(crate) threads: usize,
 }
 
+/// Of the page and the record.
+const NAME: &str = "augmentation";
+
+/// The cases that the record of a folder has; none where there is no record.
+///
+/// # Errors
+/// Where it cannot be read, or is of another machine.
+pub(crate) fn known(folder: &Path, threads: usize) -> Result<Vec<Case>> {
+    let path = folder.join(format!("{NAME}.json"));
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    };
+    let record = serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))?;
+    cases::kept(&record, &machine::describe(), threads)
+        .with_context(|| format!("{}: run without --add to begin a new table", path.display()))
+}
+
 impl Report {
+    /// Writes the page and the record into a folder, each whole or not at all.
+    ///
+    /// # Errors
+    /// Where that fails.
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let record = cases::record(&self.cases, &machine::describe(), self.threads);
+        let text = serde_json::to_string_pretty(&record)? + "\n";
+        for (ending, text) in [("md", self.markdown()), ("json", text)] {
+            let path = folder.join(format!("{NAME}.{ending}"));
+            let new = folder.join(format!("{NAME}.{ending}.new"));
+            fs::write(&new, text)
+                .and_then(|()| fs::rename(&new, &path))
+                .with_context(|| format!("{} cannot be written", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// The fewest and the most rounds that one of our cases had.
+    fn rounds(&self) -> String {
+        let of = |case: &Case| {
+            let same = self
+                .cases
+                .iter()
+                .filter(|other| other.library == OURS && other.what == case.what);
+            same.map(|other| other.round).collect::<BTreeSet<_>>().len()
+        };
+        let counts: BTreeSet<usize> = self.cases.iter().filter(|case| case.library == OURS).map(of).collect();
+        match (counts.first(), counts.last()) {
+            (Some(1), Some(1)) => "one round".to_string(),
+            (Some(fewest), Some(most)) if fewest < most => format!("{fewest} to {most} rounds"),
+            (Some(rounds), _) => format!("{rounds} rounds"),
+            _ => "no round".to_string(),
+        }
+    }
+
     /// The rates of who does something, round by round.
-    fn rates(&self, what: &(String, String, String), library: &str, mode: &str) -> Vec<(u16, f64)> {
+    fn rates(&self, what: &What, library: &str, mode: &str) -> Vec<(u16, f64)> {
         let same = |case: &&Case| case.what == *what && case.library == library && case.mode == mode;
         self.cases
             .iter()
@@ -83,7 +90,7 @@ impl Report {
     }
 
     /// The other libraries that draw for each image, the fastest first.
-    fn peers(&self, what: &(String, String, String)) -> Vec<Peer> {
+    fn peers(&self, what: &What) -> Vec<Peer> {
         let mut peers: Vec<Peer> = Vec::new();
         for case in self
             .cases
@@ -104,17 +111,20 @@ impl Report {
     pub(crate) fn markdown(&self) -> String {
         let machine = machine::describe();
         let mut page = format!(
-            "# Augmentation next to other libraries\n\nWritten by `cargo xtask bench augmentation` on {} ({} processors): {} threads \
-             each, {} round(s) in turns, each a process of its own (`crates/augmentation/examples/augment_speed.rs`, \
-             `peers/augment.py`). Images a second of batches of 128, each image with its own draws; libraries that draw once for a \
+            "# Augmentation next to other libraries\n\nWritten by `cargo xtask bench augmentation`; every figure is in \
+             `augmentation.json`. {}, {} processors, {} GiB: {} threads each, {} in turns, each a process of its own \
+             (`crates/augmentation/examples/augment_speed.rs`, `peers/augment.py`); other programs took at most {:.0} % of the \
+             processors during a turn. Images a second of batches of 128, each image with its own draws; libraries that draw once for a \
              whole batch do less and are left out. Who reached less than half of the fastest other library in the first round takes no \
              further turns. Ours changes a batch in place that was gathered just before. *times* says how many \
              times faster ours is than the fastest other library, the median of the ratios round by round; *of the memory* is the \
              share of what only reading and writing the batch in place takes (a flip happens to every second image).\n",
             machine["processor"].as_str().unwrap_or_default(),
             machine["processors"],
+            machine["memory_gib"],
             self.threads,
-            self.rounds,
+            self.rounds(),
+            100.0 * self.cases.iter().filter_map(|case| case.others).fold(0.0, f64::max),
         );
         let mut versions: Vec<&str> = Vec::new();
         for case in self.cases.iter().filter(|case| case.library != OURS && case.per_sample) {
@@ -159,7 +169,7 @@ impl Report {
     /// The cases that miss what was aimed at, each with what it came to.
     fn shortfalls(&self) -> String {
         let mut missed: Vec<String> = Vec::new();
-        let mut seen: Vec<&(String, String, String)> = Vec::new();
+        let mut seen: Vec<&What> = Vec::new();
         for case in self.cases.iter().filter(|case| case.library == OURS) {
             if seen.contains(&&case.what) {
                 continue;
@@ -277,7 +287,7 @@ mod tests {
             "op": "flip", "version": format!("{library} 1.0"), "shape": "32x32x3", "dtype": "uint8", "mode": mode, "per_sample": per_sample, "img_per_s": rate,
             "bytes_per_s": rate * 3072.0, "memory_bytes_per_s": rate * 3072.0 * 4.0,
         });
-        Case::new(library, &line, round).unwrap()
+        Case::new(library, line, round, Some(0.03)).unwrap()
     }
 
     #[test]
@@ -292,7 +302,6 @@ mod tests {
                 case("cheat", "batch", 1, 9e9, false),
             ],
             missing: vec![("gone".into(), "not installed".into())],
-            rounds: 2,
             threads: 2,
         };
         let page = report.markdown();
@@ -301,6 +310,10 @@ mod tests {
             "{page}"
         );
         assert!(page.contains("The others are slow 1.0, fast 1.0."), "{page}");
+        assert!(
+            page.contains("2 threads each, 2 rounds in turns") && page.contains("at most 3 % of the processors"),
+            "{page}"
+        );
         assert!(
             page.contains("Of 1 cases these miss it:\n\n- flip, 32x32x3, uint8: 50 % of the memory instead of 70 %\n"),
             "{page}"
@@ -312,18 +325,27 @@ mod tests {
     }
 
     #[test]
-    fn later_rounds_are_for_those_who_were_near() {
-        let cases = [
-            case(OURS, "in place", 1, 900_000.0, true),
-            case("slow", "call", 1, 1000.0, true),
-            case("near", "call", 1, 60_000.0, true),
-            case("fast", "procs", 1, 100_000.0, true),
-            case("cheat", "batch", 1, 9e9, false),
-        ];
-        let contenders = [OURS, "slow", "near", "fast", "cheat"].map(|name| contends(&cases, name, "flip", "32x32x3"));
-        assert_eq!(contenders, [true, false, true, true, false]);
-        assert!(contends(&[], "slow", "flip", "32x32x3"));
-        assert!(!contends(&cases, "fast", "invert", "32x32x3"));
+    fn what_was_written_is_known_again() {
+        let folder = std::env::temp_dir().join(format!("bench-augmentation-{}", std::process::id()));
+        assert!(known(&folder, 2).unwrap().is_empty());
+        let report = Report {
+            cases: vec![case(OURS, "in place", 1, 5.0, true)],
+            missing: Vec::new(),
+            threads: 2,
+        };
+        report.write(&folder).unwrap();
+        let again = known(&folder, 2).unwrap();
+        assert_eq!(
+            (again.len(), again[0].rate, again[0].bytes),
+            (1, 5.0, report.cases[0].bytes)
+        );
+        assert!(known(&folder, 3).is_err());
+        let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(
+            names.collect::<BTreeSet<_>>(),
+            BTreeSet::from(["augmentation.json".into(), "augmentation.md".into()])
+        );
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

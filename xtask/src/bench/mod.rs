@@ -9,6 +9,7 @@
 //! * without a word: criterion's benches as `cargo bench` runs them.
 
 mod augmentation;
+mod cases;
 mod images;
 mod kernels;
 mod machine;
