@@ -149,6 +149,15 @@ pub enum Error {
         /// The unfinished file.
         part: PathBuf,
     },
+
+    /// The caller's [`Progress`](crate::Progress) asked to stop while the images of a folder were read.
+    #[error("stopped on request after {images} of {of} images were read")]
+    ReadingCancelled {
+        /// Images that were read.
+        images: usize,
+        /// Images of the folder.
+        of: usize,
+    },
 }
 
 impl Error {

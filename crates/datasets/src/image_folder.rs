@@ -1,6 +1,6 @@
 //! Any folder of images with one sub-folder a class.
 
-use crate::{Dataset, Error, Images, Result, Split, every_fifth};
+use crate::{Dataset, Error, Images, Progress, Result, Silent, Split, every_fifth};
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 use std::fs::File;
@@ -52,6 +52,14 @@ pub struct FolderOptions {
 /// [`Error::Folder`] for a missing or empty folder or a class without images, [`Error::Malformed`] for a file that is no
 /// image, [`Error::Inconsistent`] for images of different sizes (naming the first two) or too many of them.
 pub fn load_folder(folder: &Path, options: &FolderOptions) -> Result<Dataset> {
+    load_folder_watched(folder, options, &mut Silent)
+}
+
+/// As [`load_folder`], for someone who waits: [`Progress::images`] hears of every file, and [`Progress::cancelled`] may end it.
+///
+/// # Errors
+/// As [`load_folder`]; [`Error::ReadingCancelled`].
+pub fn load_folder_watched(folder: &Path, options: &FolderOptions, progress: &mut dyn Progress) -> Result<Dataset> {
     let (train, test) = (folder.join("train"), folder.join("test"));
     let name = folder
         .file_name()
@@ -85,7 +93,7 @@ pub fn load_folder(folder: &Path, options: &FolderOptions) -> Result<Dataset> {
                 .unwrap_or_default();
             (position as u32, path)
         }));
-        let all = decode_all(&files, options)?;
+        let all = decode_all(&files, options, progress)?;
         let (first, last): (Vec<usize>, Vec<usize>) = (0..files.len()).partition(|&index| index < train_count);
         return Ok(Dataset {
             name,
@@ -106,7 +114,7 @@ pub fn load_folder(folder: &Path, options: &FolderOptions) -> Result<Dataset> {
             advice: "add images, or make the sub-folders 'train' and 'test' yourself".to_string(),
         });
     }
-    let all = decode_all(&files, options)?;
+    let all = decode_all(&files, options, progress)?;
     Ok(Dataset {
         name,
         source,
@@ -203,7 +211,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn decode_all(files: &[(u32, PathBuf)], options: &FolderOptions) -> Result<Split> {
+fn decode_all(files: &[(u32, PathBuf)], options: &FolderOptions, progress: &mut dyn Progress) -> Result<Split> {
     let color = match options.color {
         Color::Auto => {
             let mut grey = true;
@@ -221,7 +229,13 @@ fn decode_all(files: &[(u32, PathBuf)], options: &FolderOptions) -> Result<Split
     let channels = if color == Color::Grey { 1 } else { 3 };
     let mut shape: Option<(usize, usize)> = options.size;
     let mut pixels: Vec<u8> = Vec::new();
-    for (_, path) in files {
+    for (done, (_, path)) in files.iter().enumerate() {
+        if progress.cancelled() {
+            return Err(Error::ReadingCancelled {
+                images: done,
+                of: files.len(),
+            });
+        }
         let mut image = open(path)?;
         if let Some((height, width)) = options.size {
             image = image.resize_exact(side(width)?, side(height)?, FilterType::Triangle);
@@ -249,6 +263,7 @@ fn decode_all(files: &[(u32, PathBuf)], options: &FolderOptions) -> Result<Split
             Color::Grey => pixels.extend_from_slice(image.to_luma8().as_raw()),
             _ => pixels.extend_from_slice(image.to_rgb8().as_raw()),
         }
+        progress.images(done + 1, files.len());
     }
     let (height, width) = shape.unwrap_or((1, 1));
     Split::new(

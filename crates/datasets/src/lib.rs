@@ -75,7 +75,7 @@ pub use dataset::{Dataset, Split};
 pub use digits::digits;
 pub use error::{Error, Result};
 pub use fetch::{Fetcher, fetch};
-pub use image_folder::{Color, FolderOptions, load_folder, open_image};
+pub use image_folder::{Color, FolderOptions, load_folder, load_folder_watched, open_image};
 pub use images::Images;
 pub use load::load;
 pub use presence::{Presence, presence};

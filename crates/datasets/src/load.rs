@@ -2,7 +2,7 @@
 
 use crate::catalogue::{DIGIT_NAMES, Format, KnownSet, find, unknown};
 use crate::cats_dogs::{self, Variant};
-use crate::{Dataset, Error, FolderOptions, Progress, Result, cifar, digits, fetch, load_folder, mnist};
+use crate::{Dataset, Error, FolderOptions, Progress, Result, cifar, digits, fetch, load_folder_watched, mnist};
 use std::path::{Path, PathBuf};
 
 /// Loads a data set by its name, or the images of a folder.
@@ -42,7 +42,7 @@ pub fn load(name_or_dir: &str, data_dir: Option<&Path>, progress: &mut dyn Progr
         .chain([given.to_path_buf()])
         .find(|folder| folder.is_dir())
     {
-        return load_unnamed(&folder);
+        return load_unnamed(&folder, progress);
     }
     let looks_like_a_path = name_or_dir.contains(['/', '\\']) || name_or_dir.starts_with('.');
     Err(if looks_like_a_path {
@@ -115,7 +115,7 @@ pub(crate) fn read(set: &KnownSet, folder: &Path) -> Result<Dataset> {
 }
 
 /// A folder that is given by its path: what it is is told by the files in it.
-fn load_unnamed(folder: &Path) -> Result<Dataset> {
+fn load_unnamed(folder: &Path, progress: &mut dyn Progress) -> Result<Dataset> {
     let name = folder
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -130,7 +130,7 @@ fn load_unnamed(folder: &Path) -> Result<Dataset> {
     // the wavelet images stand before the originals in the catalogue, and are what the lecture begins with
     match by_content.into_iter().find(|set| is_here(set, folder)) {
         Some(set) => read(set, folder),
-        None => load_folder(folder, &FolderOptions::default()),
+        None => load_folder_watched(folder, &FolderOptions::default(), progress),
     }
 }
 

@@ -1,6 +1,6 @@
 //! How long things take, told to whoever waits.
 
-/// Hears how a download gets on; the library itself prints nothing. All methods have a default that does nothing.
+/// Hears how downloads and reading a folder of images get on; the library itself prints nothing. All methods have a default that does nothing.
 ///
 /// ```
 /// struct Percent(u64);
@@ -29,6 +29,11 @@ pub trait Progress {
     /// A try failed and another one follows.
     fn retrying(&mut self, file: &str, reason: &str) {
         let _ = (file, reason);
+    }
+
+    /// `done` of the `of` image files of a folder are read and decoded.
+    fn images(&mut self, done: usize, of: usize) {
+        let _ = (done, of);
     }
 
     /// Whether to stop, as after Ctrl-C. What has arrived is kept for the next time.

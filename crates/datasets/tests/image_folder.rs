@@ -34,6 +34,31 @@ fn sub_folders_are_classes_and_every_fifth_is_for_testing() {
 }
 
 #[test]
+fn whoever_waits_hears_of_every_image_and_may_end_it() {
+    struct Told(Vec<(usize, usize)>, usize);
+    impl datasets::Progress for Told {
+        fn images(&mut self, done: usize, of: usize) {
+            self.0.push((done, of));
+        }
+        fn cancelled(&mut self) -> bool {
+            self.0.len() == self.1
+        }
+    }
+    let top = tempfile::tempdir().unwrap();
+    for index in 0..4 {
+        grey(&top.path().join(format!("{}/{index}.png", index % 2)), index, (2, 2));
+    }
+    let folder = top.path().to_str().unwrap();
+    let mut told = Told(Vec::new(), usize::MAX);
+    datasets::load(folder, None, &mut told).unwrap();
+    assert_eq!(told.0, [(1, 4), (2, 4), (3, 4), (4, 4)]);
+    check_message(
+        datasets::load(folder, None, &mut Told(Vec::new(), 3)),
+        &["after 3 of 4 images"],
+    );
+}
+
+#[test]
 fn train_and_test_are_respected() {
     let top = tempfile::tempdir().unwrap();
     grey(&top.path().join("train/cat/1.png"), 1, (2, 2));

@@ -62,7 +62,11 @@ impl Context {
 
     /// The data set after `--data`, or `default`.
     pub(crate) fn dataset_or(&self, default: &str) -> Result<Dataset> {
-        let name = self.data.as_deref().unwrap_or(default);
+        self.dataset(self.data.as_deref().unwrap_or(default))
+    }
+
+    /// The data set of this name or folder, whatever `--data` says.
+    pub(crate) fn dataset(&self, name: &str) -> Result<Dataset> {
         let mut bars = Downloads::new(&self.progress);
         Ok(datasets::load(name, self.data_dir.as_deref(), &mut bars)?)
     }
@@ -183,7 +187,7 @@ pub(crate) fn device(name: &str) -> Result<Device> {
     })
 }
 
-/// Shows downloads as bars.
+/// Shows downloads and the images that are read as bars.
 pub(crate) struct Downloads<'a> {
     progress: &'a Progress,
     bar: Option<indicatif::ProgressBar>,
@@ -192,6 +196,15 @@ pub(crate) struct Downloads<'a> {
 impl<'a> Downloads<'a> {
     pub(crate) fn new(progress: &'a Progress) -> Self {
         Downloads { progress, bar: None }
+    }
+}
+
+impl Drop for Downloads<'_> {
+    /// No bar stays on the terminal where a download or an image fails.
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
     }
 }
 
@@ -216,6 +229,14 @@ impl datasets::Progress for Downloads<'_> {
             bar.finish_and_clear();
         }
         self.progress.line(&format!("{file}: complete"));
+    }
+
+    fn images(&mut self, done: usize, of: usize) {
+        let progress = self.progress;
+        let bar = self
+            .bar
+            .get_or_insert_with(|| progress.bar("reading images", of as u64));
+        bar.set_position(done as u64);
     }
 
     fn retrying(&mut self, file: &str, reason: &str) {

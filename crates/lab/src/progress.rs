@@ -6,6 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use training::{Control, Pass};
+
+use crate::context::Context;
 
 /// Lines that are held back while a picture fills the terminal.
 struct Held {
@@ -93,6 +96,11 @@ impl Progress {
         bar
     }
 
+    /// A bar of the samples of a measuring, to be told of every batch; it ends the measuring where Ctrl-C was pressed.
+    pub(crate) fn measuring(&self, samples: usize) -> Measuring {
+        Measuring(self.bar("measuring", samples as u64))
+    }
+
     /// A sign of life and the time so far, for one piece of work whose end nobody can foretell.
     pub(crate) fn waiting(&self, what: &str) -> Waiting {
         let bar = self.bars.add(ProgressBar::new_spinner());
@@ -122,6 +130,26 @@ impl Progress {
         } else {
             say(text);
         }
+    }
+}
+
+/// How far a measuring is, shown until it is dropped.
+pub(crate) struct Measuring(ProgressBar);
+
+impl Measuring {
+    pub(crate) fn told(&self, pass: Pass) -> Control {
+        self.0.set_length(pass.of_samples as u64);
+        self.0.set_position(pass.samples as u64);
+        match Context::is_interrupted() {
+            true => Control::Stop,
+            false => Control::Continue,
+        }
+    }
+}
+
+impl Drop for Measuring {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 

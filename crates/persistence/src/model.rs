@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::{DType, Device};
 use indexmap::IndexMap;
@@ -117,6 +118,45 @@ impl Model {
             *tensor = tensor.in_precision(name, precision);
         }
         self
+    }
+
+    /// The same model, for someone who waits while it is written: `told` hears of each tensor, when its turn comes, how many bytes it
+    /// has, once and from any thread. All of them together are [`Model::tensor_bytes`].
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use candle_core::{Device, Tensor};
+    /// use persistence::{Format, Model, StoredTensor};
+    ///
+    /// let mut model = Model::new("x.npz".as_ref(), Format::Npz);
+    /// model.weights.insert("a".into(), StoredTensor::of(&Tensor::new(&[1f32, 2.0], &Device::Cpu)?)?);
+    /// let heard = Arc::new(AtomicU64::new(0));
+    /// let told = Arc::clone(&heard);
+    /// let model = model.watched(move |bytes| { told.fetch_add(bytes, Ordering::Relaxed); });
+    /// persistence::write(&tempfile::tempdir()?.path().join("x.npz"), &model)?;
+    /// assert_eq!((heard.load(Ordering::Relaxed), model.tensor_bytes()), (8, 8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn watched(mut self, told: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        let told: Arc<dyn Fn(u64) + Send + Sync> = Arc::new(told);
+        let optimizer = self.optimizer.iter_mut().flat_map(|state| state.tensors.values_mut());
+        for tensor in self
+            .weights
+            .values_mut()
+            .chain(self.tensors.values_mut())
+            .chain(optimizer)
+        {
+            *tensor = tensor.clone().watched(Arc::clone(&told));
+        }
+        self
+    }
+
+    /// Bytes of all tensors: weights, the optimizer's state, and what else a training keeps.
+    pub fn tensor_bytes(&self) -> u64 {
+        let optimizer = self.optimizer.iter().flat_map(|state| state.tensors.values());
+        let all = self.weights.values().chain(self.tensors.values()).chain(optimizer);
+        all.map(|tensor| tensor.byte_len() as u64).sum()
     }
 
     /// The number format of the weights: the widest one, where there are several.

@@ -18,6 +18,13 @@ pub struct StoredTensor {
     dtype: Dtype,
     shape: Vec<usize>,
     data: Data,
+    asked: Option<Arc<Asked>>,
+}
+
+/// Who hears when the numbers are asked for.
+struct Asked {
+    told: Arc<dyn Fn(u64) + Send + Sync>,
+    before: AtomicBool,
 }
 
 /// Where the numbers are.
@@ -68,6 +75,7 @@ impl StoredTensor {
             dtype,
             shape,
             data: Data::File(part),
+            asked: None,
         })
     }
 
@@ -90,6 +98,7 @@ impl StoredTensor {
             dtype,
             shape,
             data: Data::Memory(Arc::new(bytes)),
+            asked: None,
         })
     }
 
@@ -103,6 +112,7 @@ impl StoredTensor {
             dtype,
             shape,
             data: Data::Computed(Arc::new(bytes)),
+            asked: None,
         }
     }
 
@@ -115,7 +125,23 @@ impl StoredTensor {
             dtype: stored_dtype(tensor.dtype())?,
             shape: tensor.dims().to_vec(),
             data: Data::Tensor(tensor.clone()),
+            asked: None,
         })
+    }
+
+    /// The same tensor; `told` hears how many bytes it has when they are asked for the first time, as they are when a file is written.
+    pub(crate) fn watched(mut self, told: Arc<dyn Fn(u64) + Send + Sync>) -> Self {
+        let before = AtomicBool::new(false);
+        self.asked = Some(Arc::new(Asked { told, before }));
+        self
+    }
+
+    fn ask(&self) {
+        if let Some(asked) = &self.asked
+            && !asked.before.swap(true, Ordering::Relaxed)
+        {
+            (asked.told)(self.byte_len() as u64);
+        }
     }
 
     /// The number format.
@@ -153,6 +179,7 @@ impl StoredTensor {
     /// # Errors
     /// What the file or the device says.
     pub fn bytes(&self) -> Result<Cow<'_, [u8]>> {
+        self.ask();
         match &self.data {
             Data::File(part) => Ok(Cow::Borrowed(part.bytes())),
             Data::Checked(part, check) => {
@@ -199,6 +226,7 @@ impl StoredTensor {
         let Data::Tensor(tensor) = &self.data else {
             return Ok(read(&self.bytes()?));
         };
+        self.ask();
         if cfg!(target_endian = "little") {
             let (storage, layout) = tensor.storage_and_layout();
             let place = layout.contiguous_offsets();

@@ -167,6 +167,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// Whoever watched a measuring ended it.
+    #[error("the measuring was ended after {samples} of {of_samples} samples")]
+    Stopped {
+        /// Samples that were measured.
+        samples: usize,
+        /// Samples in all.
+        of_samples: usize,
+    },
     /// A log cannot be written.
     #[error("{}: the log cannot be written", .path.display())]
     Log {

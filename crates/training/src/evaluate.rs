@@ -6,8 +6,9 @@ use models::{Mode, Network};
 use serde::{Deserialize, Serialize};
 
 use crate::objective::{Example, objective};
+use crate::pass::{Pass, Watch, watched};
 use crate::right::{arg_max, classes, threshold};
-use crate::{Error, Loss, Metric, Result, Samples, Targets};
+use crate::{Control, Error, Loss, Metric, Result, Samples, Targets};
 
 /// The figures of a network on a set of samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,16 @@ pub struct Evaluation {
 /// # Errors
 /// [`Error::EmptyData`] without samples, [`Error::InputShape`] where they do not fit the network.
 pub fn predict(network: &Network, samples: &Samples, batch_size: usize) -> Result<Vec<Vec<f64>>> {
+    predict_watched(network, samples, batch_size, &mut |_| Control::Continue)
+}
+
+/// As [`predict`]; `watch` is told after every batch.
+pub(crate) fn predict_watched(
+    network: &Network,
+    samples: &Samples,
+    batch_size: usize,
+    watch: Watch<'_>,
+) -> Result<Vec<Vec<f64>>> {
     if samples.is_empty() {
         return Err(Error::EmptyData { what: "test" });
     }
@@ -39,6 +50,7 @@ pub fn predict(network: &Network, samples: &Samples, batch_size: usize) -> Resul
             .forward(&inputs, Mode::Inference)?
             .to_dtype(candle_core::DType::F64)?;
         rows.extend(outputs.flatten_from(1)?.to_vec2::<f64>()?);
+        watched(watch, rows.len(), samples.len())?;
     }
     Ok(rows)
 }
@@ -49,6 +61,36 @@ pub fn predict(network: &Network, samples: &Samples, batch_size: usize) -> Resul
 /// [`Error::EmptyData`] without samples, [`Error::InputShape`] or [`Error::Label`] where they do not fit the network,
 /// [`Error::Targets`] where their targets are numbers ([`measure`] is for those).
 pub fn evaluate(network: &Network, samples: &Samples, loss: Loss, batch_size: usize) -> Result<Evaluation> {
+    evaluate_watched(network, samples, loss, batch_size, &mut |_| Control::Continue)
+}
+
+/// As [`evaluate`], for someone who waits: `watch` is told after every batch how far it is, and may end it.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use models::{Network, zoo};
+/// use training::{Control, Loss, Pass, Samples, evaluate_watched};
+///
+/// let network = Network::new(zoo::digits_cnn()?, 1, &Device::Cpu, DType::F32)?;
+/// let test = Samples::for_network(&datasets::digits().test, &network)?;
+/// let mut told = Vec::new();
+/// evaluate_watched(&network, &test, Loss::default(), 256, &mut |pass: Pass| {
+///     told.push(pass.samples);
+///     Control::Continue
+/// })?;
+/// assert_eq!(told, [256, test.len()]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`evaluate`]; [`Error::Stopped`] where `watch` ended it.
+pub fn evaluate_watched(
+    network: &Network,
+    samples: &Samples,
+    loss: Loss,
+    batch_size: usize,
+    watch: &mut dyn FnMut(Pass) -> Control,
+) -> Result<Evaluation> {
     if !samples.is_empty() && matches!(samples.targets(), Targets::Dense { .. }) {
         return Err(Error::Targets {
             what: "an evaluation with accuracy and confusion matrix",
@@ -65,7 +107,10 @@ pub fn evaluate(network: &Network, samples: &Samples, loss: Loss, batch_size: us
         loss,
         [&mut [], &mut []],
         batch_size,
-        Some(&mut predictions),
+        Along {
+            predictions: Some(&mut predictions),
+            watch: Some(watch),
+        },
     )?;
     let classes = class_count(network);
     let mut confusion = vec![vec![0; classes]; classes];
@@ -133,7 +178,8 @@ pub fn measure(
     batch_size: usize,
 ) -> Result<IndexMap<String, f64>> {
     let order: Vec<usize> = (0..samples.len()).collect();
-    let measured = measure_at(network, samples, &order, loss, [metrics, &mut []], batch_size, None)?;
+    let along = Along::default();
+    let measured = measure_at(network, samples, &order, loss, [metrics, &mut []], batch_size, along)?;
     let mut figures = IndexMap::from([("loss".to_string(), measured.loss)]);
     figures.extend(measured.accuracy.map(|accuracy| ("accuracy".to_string(), accuracy)));
     figures.extend(measured.metrics);
@@ -148,8 +194,16 @@ pub(crate) struct Measured {
     pub(crate) metrics: Vec<(String, f64)>,
 }
 
-/// One pass over the samples at `order`; the predicted classes are added to `predictions`. The second group of metrics
-/// counts samples with their weights.
+/// What happens beside the measuring.
+#[derive(Default)]
+pub(crate) struct Along<'a> {
+    /// The predicted classes are added here.
+    pub(crate) predictions: Option<&'a mut Vec<u32>>,
+    /// Is told after every batch.
+    pub(crate) watch: Option<Watch<'a>>,
+}
+
+/// One pass over the samples at `order`. The second group of metrics counts samples with their weights.
 pub(crate) fn measure_at(
     network: &Network,
     samples: &Samples,
@@ -157,8 +211,12 @@ pub(crate) fn measure_at(
     loss: Loss,
     metrics: [&mut [Box<dyn Metric>]; 2],
     batch_size: usize,
-    mut predictions: Option<&mut Vec<u32>>,
+    along: Along<'_>,
 ) -> Result<Measured> {
+    let Along {
+        mut predictions,
+        mut watch,
+    } = along;
     if order.is_empty() {
         return Err(Error::EmptyData { what: "test" });
     }
@@ -170,7 +228,7 @@ pub(crate) fn measure_at(
         .chain(weighted.iter_mut())
         .for_each(|metric| metric.reset());
     let labels = samples.labels();
-    let (mut total, mut right) = (0.0, 0u64);
+    let (mut total, mut right, mut done) = (0.0, 0u64, 0);
     for batch in order.chunks(batch_size.max(1)) {
         let inputs = samples.tensor(samples.rows(batch), network)?;
         let example = Example::new(inputs, samples, samples.weights(), batch, network)?;
@@ -191,6 +249,10 @@ pub(crate) fn measure_at(
         }
         for metric in weighted.iter_mut() {
             metric.update(outputs, &example.targets, example.weights.as_ref())?;
+        }
+        done += batch.len();
+        if let Some(watch) = &mut watch {
+            watched(watch, done, order.len())?;
         }
     }
     let both = || plain.iter().chain(weighted.iter());

@@ -13,7 +13,7 @@ use optimizers::Optimizer;
 use self::saving::Keys;
 use crate::batches::{Inputs, Source};
 use crate::callbacks::{Control, EpochBegin, EpochEnd, Moment, TrainBegin, TrainEnd};
-use crate::evaluate::{Measured, measure_at};
+use crate::evaluate::{Along, Measured, measure_at};
 use crate::validation::Parts;
 use crate::{EpochRecord, Held, History, Position, Result, Samples, StopReason, Trainer};
 
@@ -244,7 +244,7 @@ impl<'f, 'a> Fit<'f, 'a> {
             self.options.loss,
             metrics,
             batch_size,
-            None,
+            Along::default(),
         )
         .map(Some)
     }

@@ -4,8 +4,9 @@ use augmentation::Pipeline;
 use models::Network;
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::predict;
-use crate::{Error, Result, Samples};
+use crate::evaluate::predict_watched;
+use crate::pass::Pass;
+use crate::{Control, Error, Result, Samples};
 
 /// What is averaged over the versions of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,9 +53,26 @@ pub fn predict_averaged(
     network: &Network,
     samples: &Samples,
     pipeline: &Pipeline,
+    asked: (usize, Averaged),
+    seed: u64,
+    batch_size: usize,
+) -> Result<Vec<Vec<f64>>> {
+    let go_on = &mut |_| Control::Continue;
+    predict_averaged_watched(network, samples, pipeline, asked, seed, batch_size, go_on)
+}
+
+/// As [`predict_averaged`], for someone who waits: `watch` is told after every batch how far it is, and may end it.
+///
+/// # Errors
+/// As [`predict_averaged`]; [`Error::Stopped`] where `watch` ended it.
+pub fn predict_averaged_watched(
+    network: &Network,
+    samples: &Samples,
+    pipeline: &Pipeline,
     (copies, averaged): (usize, Averaged),
     seed: u64,
     batch_size: usize,
+    watch: &mut dyn FnMut(Pass) -> Control,
 ) -> Result<Vec<Vec<f64>>> {
     if copies == 0 {
         return Err(Error::Option {
@@ -65,7 +83,22 @@ pub fn predict_averaged(
     }
     let mut mean: Vec<Vec<f64>> = Vec::new();
     for copy in 0..copies {
-        let mut rows = predict(network, &samples.augmented(pipeline, seed, copy as u64)?, batch_size)?;
+        let version = samples.augmented(pipeline, seed, copy as u64)?;
+        let (before, of_samples) = (copy * samples.len(), copies * samples.len());
+        let mut told = |pass: Pass| {
+            watch(Pass {
+                samples: before + pass.samples,
+                of_samples,
+            })
+        };
+        let rows = predict_watched(network, &version, batch_size, &mut told);
+        let mut rows = rows.map_err(|error| match error {
+            Error::Stopped { samples, .. } => Error::Stopped {
+                samples: before + samples,
+                of_samples,
+            },
+            error => error,
+        })?;
         rows.iter_mut().for_each(both_classes);
         let known = rows.iter().all(|row| are_probabilities(row));
         for row in &mut rows {
@@ -117,6 +150,7 @@ mod tests {
     use candle_core::{DType, Device};
 
     use super::*;
+    use crate::evaluate::predict;
 
     fn network() -> Network {
         let spec = models::zoo::first_cnn_for("first_cnn", [4, 4, 1], 3).unwrap();
@@ -172,6 +206,37 @@ mod tests {
         logits.iter_mut().for_each(|row| softmax(row));
         assert_eq!(plain, logits);
         assert!(predict_augmented(&network, &images, &rotate, 0, 9, 8).is_err());
+    }
+
+    #[test]
+    fn whoever_waits_hears_of_every_batch_of_every_version_and_may_end_it() {
+        let network = network();
+        let images = Samples::new(vec![0.5; 48], vec![4, 4, 1], vec![0, 2, 1]).unwrap();
+        let turn = Pipeline::parse_for("rotate(0.2)", ValueRange::UNIT).unwrap();
+        let asked = (2, Averaged::Probabilities);
+        let mut told = Vec::new();
+        let mut go_on = |pass: Pass| {
+            told.push((pass.samples, pass.of_samples));
+            Control::Continue
+        };
+        let watched = predict_averaged_watched(&network, &images, &turn, asked, 9, 2, &mut go_on).unwrap();
+        assert_eq!(told, [(2, 6), (3, 6), (5, 6), (6, 6)]);
+        assert_eq!(
+            watched,
+            predict_averaged(&network, &images, &turn, asked, 9, 2).unwrap()
+        );
+        let mut enough = |pass: Pass| match pass.samples {
+            5 => Control::Stop,
+            _ => Control::Continue,
+        };
+        let stopped = predict_averaged_watched(&network, &images, &turn, asked, 9, 2, &mut enough);
+        assert!(matches!(
+            stopped,
+            Err(Error::Stopped {
+                samples: 5,
+                of_samples: 6
+            })
+        ));
     }
 
     #[test]

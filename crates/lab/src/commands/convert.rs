@@ -26,7 +26,7 @@ impl From<PrecisionArg> for Precision {
 pub(crate) fn run(args: &ConvertArgs) -> Result<()> {
     files::check_written_model(&args.output)?;
     let progress = Progress::new();
-    let waiting = progress.waiting(&format!("writing {}", args.output.display()));
+    let waiting = progress.waiting(&format!("reading {}", args.input.display()));
     let mut read = open(&args.input, args.config.as_deref())?;
     for note in &read.notes {
         progress.line(&format!("note: {note}"));
@@ -37,8 +37,8 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<()> {
     if let Some(precision) = args.precision {
         read = read.in_precision(precision.into());
     }
-    let size = persistence::write(&args.output, &read)?;
     drop(waiting);
+    let size = write(&args.output, &read, &progress)?;
     let before = std::fs::metadata(&args.input).map_or(0, |about| about.len());
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -69,6 +69,15 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// Writes the file; a bar shows how many bytes of the tensors have had their turn. Returns its size.
+fn write(path: &Path, model: &Model, progress: &Progress) -> Result<u64> {
+    let bar = progress.bytes("writing tensors", Some(model.tensor_bytes()));
+    let told = bar.clone();
+    let size = persistence::write(path, &model.clone().watched(move |bytes| told.inc(bytes)));
+    bar.finish_and_clear();
+    Ok(size?)
 }
 
 /// Opens a model file; `config` describes the network of one that holds weights alone.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use augmentation::Pipeline;
 use datasets::Dataset;
 use models::Network;
@@ -12,11 +12,15 @@ use report::inline::escape;
 use report::plot::ConfusionMatrix;
 use report::{Align, Table};
 use serde_json::{Value, json};
-use training::{Averaged, Evaluation, Loss, Samples};
+use training::{Averaged, Evaluation, Loss, Samples, predict_averaged_watched};
 
-use super::train::{INFERENCE_BATCH, pipeline};
+use super::train::pipeline;
 use crate::cli::{DEFAULT_SEED, EvaluateArgs, Mean};
 use crate::context::{Context, listen_for_interrupt, terminal};
+use crate::progress::Measuring;
+
+/// Samples of one step where nothing is learnt.
+const INFERENCE_BATCH: usize = 256;
 
 /// The matrix is drawn up to this many classes; beyond, it has more cells than anyone reads.
 const MAX_CLASSES_SHOWN: usize = 20;
@@ -40,17 +44,13 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     check_classes(Some(&args.model), &saved.metadata.classes, &dataset)?;
     let network = saved.network;
     let samples = Samples::for_network(&dataset.test, &network)?;
-    let waiting = context
-        .progress
-        .waiting(&format!("measuring {} images", count(samples.len())));
-    let measured = training::evaluate(&network, &samples, Loss::default(), INFERENCE_BATCH)?;
-    context.check_interrupt()?;
+    let bar = context.progress.measuring(samples.len());
+    let measured = measure(&network, &samples, &bar)?;
     let views = match args.tta {
-        Some(count) => Some(views(args, count, trained_with.as_deref(), &network, &samples)?),
+        Some(count) => Some(views(args, count, trained_with.as_deref(), (&network, &samples), &bar)?),
         None => None,
     };
-    drop(waiting);
-    context.check_interrupt()?;
+    drop(bar);
     let mut out = std::io::stdout().lock();
     if args.json {
         let mut record = record(&args.model, network.name(), &dataset, &measured);
@@ -67,6 +67,24 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     Ok(())
 }
 
+/// The figures of a network on samples; the bar shows how far that is.
+pub(super) fn measure(network: &Network, samples: &Samples, bar: &Measuring) -> Result<Evaluation> {
+    let told = &mut |pass| bar.told(pass);
+    training::evaluate_watched(network, samples, Loss::default(), INFERENCE_BATCH, told).map_err(stopped)
+}
+
+/// Says what Ctrl-C ended.
+fn stopped(error: training::Error) -> anyhow::Error {
+    match error {
+        training::Error::Stopped { samples, of_samples } => anyhow!(
+            "interrupted after {} of {} images were measured",
+            count(samples),
+            count(of_samples)
+        ),
+        error => error.into(),
+    }
+}
+
 /// What the mean of several augmented views of each image comes to.
 struct Views {
     count: usize,
@@ -80,8 +98,8 @@ fn views(
     args: &EvaluateArgs,
     count: usize,
     trained_with: Option<&str>,
-    network: &Network,
-    samples: &Samples,
+    (network, samples): (&Network, &Samples),
+    bar: &Measuring,
 ) -> Result<Views> {
     let Some(text) = args.augment.as_deref().or(trained_with) else {
         bail!(
@@ -100,7 +118,9 @@ fn views(
         Some(Mean::Probabilities) | None => Averaged::Probabilities,
     };
     let seed = args.seed.unwrap_or(DEFAULT_SEED);
-    let rows = training::predict_averaged(network, samples, &pipeline, (count, mean), seed, INFERENCE_BATCH)?;
+    let (asked, told) = ((count, mean), &mut |pass| bar.told(pass));
+    let rows = predict_averaged_watched(network, samples, &pipeline, asked, seed, INFERENCE_BATCH, told);
+    let rows = rows.map_err(stopped)?;
     Ok(Views {
         count,
         pipeline,

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{convert, files};
 use crate::cli::InspectArgs;
 use crate::context::terminal;
+use crate::progress::Progress;
 
 /// Longer texts of the metadata are cut; `--json` has them whole.
 const SHOWN: usize = 60;
@@ -23,8 +24,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
     if args.config.is_some() {
         file = Inspection::of(convert::open(&args.file, args.config.as_deref())?, &file);
     }
-    let figures = file.tensors.iter().map(|listed| Ok(Statistics::of(&listed.tensor)?));
-    let figures = figures.collect::<Result<Vec<_>>>()?;
+    let figures = figures(&file)?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(
@@ -36,6 +36,19 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
         write!(out, "{}", in_words(args, &file, &figures)?)?;
     }
     Ok(())
+}
+
+/// The figures of all tensors; a bar shows how much of their bytes was gone through.
+fn figures(file: &Inspection) -> Result<Vec<Statistics>> {
+    let bar = Progress::new().bytes("reading tensors", Some(file.tensor_bytes()));
+    let figures = file.tensors.iter().map(|listed| {
+        let figures = Statistics::of(&listed.tensor)?;
+        bar.inc(listed.bytes);
+        Ok(figures)
+    });
+    let figures = figures.collect();
+    bar.finish_and_clear();
+    figures
 }
 
 fn record(args: &InspectArgs, file: &Inspection, figures: &[Statistics]) -> Result<Value> {

@@ -18,7 +18,7 @@ use optimizers::{Optimizer, OptimizerBuilder};
 use persistence::{Checkpointer, Metadata, Preprocessing, TrainingState};
 use report::format::{count, number, percent, significant};
 use serde_json::{Value, json};
-use training::{Checkpoint, EarlyStopping, Evaluation, History, Loss, Samples, StopReason, Trainer};
+use training::{Checkpoint, EarlyStopping, Evaluation, History, Samples, StopReason, Trainer};
 
 use self::options::Options;
 use self::resume::Beginning;
@@ -30,13 +30,10 @@ use crate::context::{Context, listen_for_interrupt};
 use crate::live;
 
 /// What a training that says nothing else learns from.
-const DEFAULT_DATA: &str = "digits";
+pub(super) const DEFAULT_DATA: &str = "digits";
 const DEFAULT_OPTIMIZER: &str = "adam";
 const DEFAULT_BATCH_SIZE: usize = 32;
 const DEFAULT_VALIDATION_SPLIT: f64 = 0.1;
-
-/// Samples of one step where nothing is learnt.
-pub(super) const INFERENCE_BATCH: usize = 256;
 
 /// How a training is done, from its beginning to its end.
 struct Settings {
@@ -82,7 +79,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     };
     let test = Samples::for_network(&dataset.test, &network)?;
     context.check_interrupt()?;
-    warn_of_softmax(&context, &network);
+    warn_of_softmax(&context, network.spec());
     let history = train(
         &context,
         &settings,
@@ -95,11 +92,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     if history.stopped == StopReason::Interrupted {
         return Err(interrupted(args, &settings, &history));
     }
-    let waiting = context
-        .progress
-        .waiting(&format!("measuring {} images", count(test.len())));
-    let measured = training::evaluate(&network, &test, Loss::default(), INFERENCE_BATCH)?;
-    drop(waiting);
+    let measured = measure(&context, &settings, &network, &test)?;
     let mut out = std::io::stdout().lock();
     if args.json {
         let record = record(&settings, &network, &optimizer, &history, &measured);
@@ -112,6 +105,18 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
         )?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The figures on the test images; where Ctrl-C ends that, the training is over and nothing of it is lost.
+fn measure(context: &Context, settings: &Settings, network: &Network, test: &Samples) -> Result<Evaluation> {
+    let measured = super::evaluate::measure(network, test, &context.progress.measuring(test.len()));
+    measured.map_err(|error| match &settings.output {
+        Some(output) if Context::is_interrupted() => anyhow!(
+            "{error}; {file} holds the trained network, measure it with: lab evaluate {file}",
+            file = output.display()
+        ),
+        _ => error,
+    })
 }
 
 /// The settings of a training that begins.
@@ -168,7 +173,7 @@ fn optimizer(
 }
 
 /// The catalogue's spelling of a name; anything else as it is.
-fn canonical(data: &str) -> String {
+pub(super) fn canonical(data: &str) -> String {
     datasets::known(data).map_or_else(|_| data.to_string(), |set| set.name.to_string())
 }
 
@@ -200,7 +205,7 @@ fn network(args: &TrainArgs, context: &Context, dataset: &Dataset) -> Result<Net
 }
 
 /// The lecture's convolutional network for two classes, Keras' for images of MNIST's size, else two small convolutions.
-fn fitting(dataset: &Dataset) -> Result<ModelSpec> {
+pub(super) fn fitting(dataset: &Dataset) -> Result<ModelSpec> {
     let image = dataset.shape().map(|size| size as u64);
     let spec = match (image, dataset.classes.len()) {
         (image, 2) => zoo::first_cnn_for("first_cnn", image, 2),
@@ -220,9 +225,9 @@ fn fitting(dataset: &Dataset) -> Result<ModelSpec> {
 }
 
 /// The loss takes logits: a network that ends in softmax learns slowly with it, which is easy to miss.
-fn warn_of_softmax(context: &Context, network: &Network) {
-    let nodes = network.spec().nodes();
-    let last = network.spec().outputs().first().and_then(|&output| nodes.get(output));
+pub(super) fn warn_of_softmax(context: &Context, spec: &ModelSpec) {
+    let nodes = spec.nodes();
+    let last = spec.outputs().first().and_then(|&output| nodes.get(output));
     let softmax = last.is_some_and(|node| match &node.layer {
         Layer::Softmax(_) => true,
         Layer::Dense(dense) => dense.activation == Activation::Softmax,

@@ -14,7 +14,13 @@ const LEAVE: &str = "\u{1b}[?1049l";
 ///
 /// `None`, with a line that says so, where there is no `script`.
 #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
-fn in_terminal(lab: &Lab, arguments: &str, term: &str, sign: &str, keys: &[u8]) -> Option<(String, Option<i32>)> {
+pub(crate) fn in_terminal(
+    lab: &Lab,
+    arguments: &str,
+    term: &str,
+    sign: &str,
+    keys: &[u8],
+) -> Option<(String, Option<i32>)> {
     if lab.other("script", &["--version"]).output().is_err() {
         println!("skipped: there is no program `script` to make a terminal with");
         return None;

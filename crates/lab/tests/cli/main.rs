@@ -13,6 +13,7 @@ mod live;
 mod mistakes;
 mod models;
 mod program;
+mod progress;
 mod report;
 mod serve;
 mod sessions;

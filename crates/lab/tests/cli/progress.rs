@@ -1,0 +1,79 @@
+//! Bars with the time that is left: on a terminal, and nowhere else.
+#![cfg(target_os = "linux")]
+
+use crate::live::in_terminal;
+use crate::program::Lab;
+
+fn trained() -> Lab {
+    let lab = Lab::new();
+    lab.succeeds(&["train", "--epochs", "1", "--output", "net.safetensors"]);
+    lab
+}
+
+/// What a bar leaves on the terminal when it is gone: the line is cleared.
+#[track_caller]
+fn check_bar(shown: &str, name: &str) {
+    let bars: Vec<&str> = shown.split('\r').filter(|line| line.contains(name)).collect();
+    assert!(
+        bars.iter().any(|bar| bar.contains("(left ") && bar.contains('/')),
+        "no bar '{name}' in {shown:?}"
+    );
+    let after = shown.rsplit(name).next().unwrap_or_default();
+    assert!(after.contains("\u{1b}[2K"), "the bar is not cleared: {shown:?}");
+}
+
+#[test]
+fn measuring_a_network_shows_how_much_is_left() {
+    let lab = trained();
+    let views = "evaluate net.safetensors --tta 8 --augment 'rotate(0.1)'";
+    let Some((shown, code)) = in_terminal(&lab, views, "xterm", "", b"") else {
+        return;
+    };
+    assert_eq!(code, Some(0), "{shown}");
+    check_bar(&shown, "measuring");
+    let piped = lab.run(&["evaluate", "net.safetensors", "--tta", "8", "--augment", "rotate(0.1)"]);
+    assert_eq!((piped.code, piped.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_measuring_that_is_interrupted_says_how_far_it_was() {
+    let lab = trained();
+    let views = "evaluate net.safetensors --tta 100000 --augment 'rotate(0.1)'";
+    let Some((shown, code)) = in_terminal(&lab, views, "xterm", "measuring", b"\x03") else {
+        return;
+    };
+    assert_eq!(code, Some(1), "{shown}");
+    let error = shown.rsplit("error: ").next().unwrap_or_default();
+    assert!(
+        error.contains("interrupted after ") && error.contains("images were measured"),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn reading_and_writing_shows_how_much_is_left() {
+    let lab = trained();
+    for index in 0..40 {
+        let path = lab.path(&format!("pictures/{}/{index}.png", index % 2));
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        image::GrayImage::from_pixel(16, 16, image::Luma([index]))
+            .save(path)
+            .expect("a picture");
+    }
+    for (arguments, name) in [
+        ("train --data pictures --epochs 1 --plain", "reading images"),
+        ("inspect net.safetensors", "reading tensors"),
+        ("convert net.safetensors net.keras", "writing tensors"),
+        ("convert net.keras net.pt --precision f16", "writing tensors"),
+    ] {
+        let Some((shown, code)) = in_terminal(&lab, arguments, "xterm", "", b"") else {
+            return;
+        };
+        assert_eq!(code, Some(0), "{shown}");
+        check_bar(&shown, name);
+    }
+    for arguments in [&["inspect", "net.safetensors"][..], &["convert", "net.keras", "net.h5"]] {
+        let piped = lab.run(arguments);
+        assert_eq!((piped.code, piped.stderr.as_str()), (Some(0), ""));
+    }
+}
