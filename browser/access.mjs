@@ -12,6 +12,13 @@ const findings = (page, rules) =>
     return result.violations.map(({ id, impact, help, nodes }) => ({ id, impact, help, count: nodes.length, first: nodes[0].html.slice(0, 160), why: nodes[0].failureSummary }));
   }, rules);
 
+/** The serious findings on a page whose policy lets other scripts run, as sentences. */
+export const seriousFindings = async (page, where) => {
+  await page.evaluate(source);
+  const found = await findings(page);
+  return found.filter((finding) => SERIOUS.includes(finding.impact)).map((f) => `${where}: ${f.impact}: ${f.help} (${f.id}), ${f.count} times; first ${f.first}: ${f.why}`);
+};
+
 export const checkAccess = async ({ open, expect, records }) => {
   for (const colorScheme of ["light", "dark"]) {
     // The policy of the page lets no other script run; what is checked is the page, not the policy.

@@ -1,6 +1,9 @@
 // How it looks: light, dark, on paper, on a telephone. The pictures are kept for people to look at.
 import { join } from "node:path";
 
+/** Pixels of a sheet of A4 between its margins of 14 mm: (210 - 28) mm at 96 pixels an inch. */
+const SHEET = Math.floor(((210 - 28) / 25.4) * 96);
+
 export const checkLooks = async ({ open, expect, records, artefacts }) => {
   const tabs = ["overview", ...records.map((record) => `exercise-${record.exercise}`)];
   for (const width of [1280, 400]) {
@@ -34,6 +37,11 @@ export const checkLooks = async ({ open, expect, records, artefacts }) => {
     expect((await page.locator(control).count()) > 0 && !(await page.locator(control).first().isVisible()), `on paper there is ${control}`);
   }
   expect((await paper()) === "rgb(255, 255, 255)", "the paper is not white in the dark");
+  // What is wider than the sheet makes a browser print all of the document smaller.
+  await page.evaluate(() => document.querySelectorAll("details").forEach((folded) => { folded.open = true; }));
+  await page.setViewportSize({ width: SHEET, height: 1000 });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+  expect(wide <= SHEET, `on paper the document is ${wide} pixels wide, a sheet has ${SHEET}`);
   await page.emulateMedia({ media: null });
   await page.pdf({ path: join(artefacts, "report.pdf"), format: "A4", printBackground: true });
   await page.context().close();

@@ -1,4 +1,4 @@
-//! `cargo xtask browser`: the page of a report in a real browser, used as a reader would.
+//! `cargo xtask browser`: the page of a report, and that of a training that runs, in a real browser, used as a reader would.
 //!
 //! What it drives Chromium with (`browser/`, with exact versions in its lock file) is installed by npm into `target/browser`.
 //! Where node, npm, the network or a browser is missing, a line says that the test was skipped and why.
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cargo;
 
-/// Opens the report in `folder`; its pictures go to `folder/browser`.
+/// Opens the report in `folder`, and the page of a training that runs; the pictures go to `folder/browser`.
 #[expect(clippy::print_stdout, reason = "xtask talks to the person who runs it")]
 pub(crate) fn check(folder: &Path) -> Result<ExitCode> {
     if !folder.join("index.html").is_file() {
@@ -29,15 +29,19 @@ pub(crate) fn check(folder: &Path) -> Result<ExitCode> {
         }
     };
     let folder = std::path::absolute(folder).with_context(|| format!("{}", folder.display()))?;
-    cargo::process(
-        &tools.node,
-        &[
-            tools.place.join("check.mjs"),
-            folder.clone(),
-            folder.join("browser"),
-            tools.chromium,
-        ],
-    )
+    let artefacts = folder.join("browser");
+    let Some(lab) = cargo::build("lab", &["--bin", "lab"], &[])? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let scripts = [("check.mjs", folder.as_path()), ("live.mjs", lab.as_path())];
+    let mut codes = Vec::new();
+    // Both, whatever the first one finds.
+    for (script, about) in scripts {
+        let words = [&tools.place.join(script), about, &artefacts, &tools.chromium];
+        codes.push(cargo::process(&tools.node, &words)?);
+    }
+    let failed = codes.into_iter().find(|code| *code != ExitCode::SUCCESS);
+    Ok(failed.unwrap_or(ExitCode::SUCCESS))
 }
 
 struct Tools {

@@ -82,8 +82,8 @@ enum Command {
         #[arg(default_value = "target/report")]
         folder: PathBuf,
     },
-    /// Use the page of `all` in Chromium: tabs, tables, figures, light and dark, paper, accessibility, valid HTML; pictures go to
-    /// FOLDER/browser. Skipped, with a line that says so, where node, npm or a browser is missing
+    /// Use the page of `all` in Chromium: tabs, tables, figures, light and dark, paper, accessibility, valid HTML; and the page of
+    /// `lab train --serve` while it trains. Pictures go to FOLDER/browser. Skipped, with a line that says so, where node, npm or a browser is missing
     Browser {
         /// Folder of the report
         #[arg(default_value = "target/report")]

@@ -58,7 +58,8 @@ impl<'a> Writer<'a> {
             }
             Block::Formula { latex: source, .. } => {
                 let math = latex::to_mathml(source, true, &format!("{}, formula", self.place))?;
-                html! { div class="formula scroll" tabindex="0" role="group" aria-label="Formula" { (PreEscaped(math)) } }
+                let fit = paper_fit(&math).map(|fit| format!("--fit:{fit:.2}"));
+                html! { div class="formula scroll" tabindex="0" role="group" aria-label="Formula" style=[fit] { (PreEscaped(math)) } }
             }
             Block::Code { text } => html! { pre tabindex="0" { code { (text) } } },
             Block::Table { table } => self.table(table)?,
@@ -164,4 +165,38 @@ pub(super) fn inline(text: &str, place: &str) -> Result<Markup> {
         });
     }
     Ok(html! { @for span in &spans { (span) } })
+}
+
+/// Characters of a row of a formula that a sheet of paper has room for, as pages were measured: one takes up to 9 of 650 pixels.
+const PAPER_CHARACTERS: f64 = 70.0;
+
+/// How much smaller a formula is printed than it is shown, where its longest row has no room on paper. Nothing scrolls there, and a
+/// browser makes a whole document smaller for the one formula that is too wide.
+fn paper_fit(mathml: &str) -> Option<f64> {
+    let length = |row: &str| {
+        let texts = row
+            .split('<')
+            .map(|piece| piece.split_once('>').map_or(piece, |(_, text)| text));
+        texts
+            .flat_map(str::chars)
+            .filter(|character| !character.is_whitespace())
+            .count()
+    };
+    let longest = mathml.split("<mtr").map(length).max().unwrap_or(0) as f64;
+    (longest > PAPER_CHARACTERS).then(|| (PAPER_CHARACTERS / longest).max(0.4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::paper_fit;
+
+    #[test]
+    fn only_long_rows_are_printed_smaller() {
+        let row = |length: usize| format!("<mtr><mtd><mi>{}</mi></mtd></mtr>", "x".repeat(length));
+        assert_eq!(paper_fit("<math><mi>x</mi></math>"), None);
+        // Many short rows are not a long one.
+        assert_eq!(paper_fit(&row(60).repeat(9)), None);
+        assert_eq!(paper_fit(&(row(10) + &row(140))), Some(0.5));
+        assert_eq!(paper_fit(&row(10_000)), Some(0.4));
+    }
 }

@@ -9,6 +9,8 @@
     box.replaceChildren(document.importNode(drawing, true));
     document.dispatchEvent(new Event("figures-changed"));
   };
+  /** Whether a point of the drawing has the focus; the box itself, which scrolls, stays. */
+  const reads = (box) => box !== document.activeElement && box.contains(document.activeElement);
   /** The place of a figure that comes for the first time. */
   const place = (key, caption) => {
     const figure = document.createElement("figure");
@@ -28,12 +30,12 @@
     const { key, svg, caption } = JSON.parse(event.data);
     const box = document.querySelector(`[data-figure="${CSS.escape(key)}"]`) ?? place(key, caption);
     // Who reads a point by keyboard keeps it: the new drawing comes when the focus has left.
-    if (box.contains(document.activeElement)) waiting.set(box, svg);
+    if (reads(box)) waiting.set(box, svg);
     else draw(box, svg);
   });
   document.addEventListener("focusout", () => setTimeout(() => {
     for (const [box, svg] of waiting) {
-      if (box.contains(document.activeElement)) continue;
+      if (reads(box)) continue;
       waiting.delete(box);
       draw(box, svg);
     }

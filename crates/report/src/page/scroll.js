@@ -5,5 +5,8 @@
     else box.removeAttribute("tabindex");
   };
   const observer = new ResizeObserver((entries) => { for (const entry of entries) update(entry.target); });
-  for (const box of document.querySelectorAll(".scroll, pre")) observer.observe(box);
+  const watch = () => { for (const box of document.querySelectorAll(".scroll, pre")) observer.observe(box); };
+  watch();
+  // On a page that grows, drawings come later.
+  document.addEventListener("figures-changed", watch);
 })();
