@@ -69,6 +69,7 @@ pub(crate) enum Command {
         was; the folder then holds index.html with all figures, results.json and results.md.\n\nExamples:\n  \
         lab sweep --tasks digits_cnn --out digits\n  \
         lab sweep --optimizers adam,lion,sgd_momentum --learning-rates 1e-4:1:5 --seeds 3\n  \
+        lab sweep --model path/to/model.json --data mnist --data-dir path/to/mnist --epochs 3 --images 12000\n  \
         lab sweep --tasks all --data-dir path/to/data --shard 1/2 --out one\n  \
         lab sweep merge one two --out all    # after 2/2 on another machine"
     )]

@@ -1,12 +1,13 @@
 //! The tasks by name: from a bowl of ten numbers to MNIST.
 
-use datasets::{Dataset, Split};
+use datasets::Dataset;
 use kernels::random::Stream;
-use models::{Network, zoo};
+use models::zoo;
 use nn_theory::{Activation, Dense, ModelSpec};
 use training::Samples;
 
-use crate::{Error, Landscape, Learning, Result, Surface, Task};
+use crate::images::DIVISION;
+use crate::{Error, Images, Landscape, Learning, Result, Surface, Task};
 
 /// How much each run may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +38,6 @@ pub struct KnownTask {
     pub dataset: Option<&'static str>,
     make: fn(&KnownTask, Option<&Dataset>, Budget) -> Result<Task>,
 }
-
-/// The seed that divides data sets; not the one of a study, because the task stays the same for all of them.
-const DIVISION: u64 = 6020;
 
 /// Images of MNIST that are learnt from and chosen on; all of them would make hours of minutes.
 const OF_MNIST: usize = 12_000;
@@ -79,10 +77,10 @@ const TASKS: [KnownTask; 8] = [
         dataset: Some("digits"),
         make: |known, dataset, budget| {
             let all = Images {
-                most: usize::MAX,
-                share: 0.2,
+                epochs: budget.pick(12, 3),
+                ..Images::default()
             };
-            images(known, dataset, zoo::digits_cnn()?, all, budget.pick(12, 3), 32)
+            images(known, dataset, zoo::digits_cnn()?, all)
         },
     },
     KnownTask {
@@ -91,35 +89,24 @@ const TASKS: [KnownTask; 8] = [
         dataset: Some("cats-dogs"),
         make: |known, dataset, budget| {
             let all = Images {
-                most: usize::MAX,
-                share: 0.2,
+                epochs: budget.pick(130, 10),
+                batch_size: 8,
+                ..Images::default()
             };
-            images(known, dataset, zoo::cats_vs_dogs()?, all, budget.pick(130, 10), 8)
+            images(known, dataset, zoo::cats_vs_dogs()?, all)
         },
     },
     KnownTask {
         name: "mnist_mlp",
         title: "images of MNIST, a dense network of two layers of 512",
         dataset: Some("mnist"),
-        make: |known, dataset, budget| {
-            let some = Images {
-                most: budget.pick(OF_MNIST, 1_200),
-                share: 1.0 / 6.0,
-            };
-            images(known, dataset, zoo::mnist_mlp()?, some, budget.pick(5, 1), 64)
-        },
+        make: |known, dataset, budget| images(known, dataset, zoo::mnist_mlp()?, of_mnist(budget, budget.pick(5, 1))),
     },
     KnownTask {
         name: "mnist_cnn",
         title: "images of MNIST, the CNN of Keras' example",
         dataset: Some("mnist"),
-        make: |known, dataset, budget| {
-            let some = Images {
-                most: budget.pick(OF_MNIST, 1_200),
-                share: 1.0 / 6.0,
-            };
-            images(known, dataset, zoo::mnist_cnn()?, some, budget.pick(3, 1), 64)
-        },
+        make: |known, dataset, budget| images(known, dataset, zoo::mnist_cnn()?, of_mnist(budget, budget.pick(3, 1))),
     },
 ];
 
@@ -176,6 +163,22 @@ impl KnownTask {
     }
 }
 
+fn of_mnist(budget: Budget, epochs: usize) -> Images {
+    Images {
+        most: budget.pick(OF_MNIST, 1_200),
+        validation: 1.0 / 6.0,
+        epochs,
+        batch_size: 64,
+    }
+}
+
+fn images(known: &KnownTask, dataset: Option<&Dataset>, network: ModelSpec, images: Images) -> Result<Task> {
+    let dataset = dataset.ok_or(Error::Empty {
+        what: "data set of its images",
+    })?;
+    Task::images(known.name, known.title, network, dataset, images)
+}
+
 fn landscape(known: &KnownTask, budget: Budget, surface: Surface) -> Result<Task> {
     let steps = budget.pick(1000, 200);
     let landscape = Landscape {
@@ -229,51 +232,6 @@ fn regression(known: &KnownTask, _: Option<&Dataset>, budget: Budget) -> Result<
         batch_size: 20,
     };
     Task::learning(known.name, known.title, learning)
-}
-
-/// Which images of a data set are used.
-struct Images {
-    /// At most so many images to learn from and to choose on, and to report on.
-    most: usize,
-    /// The share of them that choices are made on.
-    share: f64,
-}
-
-fn images(
-    known: &KnownTask,
-    dataset: Option<&Dataset>,
-    network: ModelSpec,
-    images: Images,
-    epochs: usize,
-    batch_size: usize,
-) -> Result<Task> {
-    let dataset = dataset.ok_or(Error::Empty {
-        what: "data set of its images",
-    })?;
-    let shapes = Network::new(network.clone(), 0, &candle_core::Device::Cpu, candle_core::DType::F32)?;
-    let all = Samples::for_network(&some(&dataset.train, images.most), &shapes)?;
-    let (train, validation) = all.split(images.share, DIVISION)?;
-    let test = Samples::for_network(&some(&dataset.test, images.most), &shapes)?;
-    let learning = Learning {
-        network,
-        train,
-        validation,
-        test,
-        epochs,
-        batch_size,
-    };
-    Task::learning(known.name, known.title, learning)
-}
-
-/// At most `most` images, in their order: files that are sorted by class do no harm.
-fn some(split: &Split, most: usize) -> Split {
-    if split.len() <= most {
-        return split.clone();
-    }
-    let mut chosen = Stream::new(DIVISION).op("subset").draws().permutation(split.len());
-    chosen.truncate(most);
-    chosen.sort_unstable();
-    split.select(&chosen)
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@
 mod catalogue;
 mod error;
 mod grid;
+mod images;
 mod landscape;
 mod learning;
 mod plan;
@@ -58,6 +59,7 @@ mod trial;
 pub use catalogue::{Budget, KnownTask, known_task, tasks};
 pub use error::{Error, Result};
 pub use grid::{GRID_FORM, log_grid, parse_grid};
+pub use images::Images;
 pub use landscape::{Landscape, Surface, Trajectory, best_trajectory, trajectory};
 pub use learning::Learning;
 pub use plan::{Contestant, Plan, Study};

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use optimizers::Optimizer;
 use optimizers_bench::{Shard, known_task, parse_grid};
 
-use super::at_least_one;
+use super::{at_least_one, share};
 
 /// Compares optimizers, or merges what several machines have run.
 #[derive(Args)]
@@ -30,14 +30,35 @@ pub(crate) enum SweepCommand {
 
 /// What is compared on what, and which part of it here.
 #[derive(Args)]
+#[command(group = ArgGroup::new("own").args(["model", "data"]).multiple(true))]
 pub(crate) struct SweepRunArgs {
     /// Names of optimizers divided by commas, or 'all' [default: the ten of exercise 3]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = optimizer)]
     pub(crate) optimizers: Vec<String>,
     /// Tasks divided by commas: quadratic, quadratic_rotated, rosenbrock, regression, digits_cnn, cats_dogs, mnist_mlp, mnist_cnn,
-    /// or 'all' [default: those that need no download, the first five]
+    /// or 'all' [default: those that need no download, the first five; none of them with --model or --data]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = task)]
     pub(crate) tasks: Vec<String>,
+    /// A network of your own as a task: a built-in name, a Keras JSON configuration, or a model file, of which the description
+    /// counts: every run draws new weights [default with --data: the one that lab train takes for these images]
+    #[arg(long, value_name = "MODEL", help_heading = OWN)]
+    pub(crate) model: Option<String>,
+    /// The data that it learns: digits, mnist, fashion-mnist, cifar10, cats-dogs, cats-dogs-original, or a folder with one
+    /// sub-folder of images a class [default with --model: digits]
+    #[arg(long, value_name = "NAME|DIR", help_heading = OWN)]
+    pub(crate) data: Option<String>,
+    /// Passes over the images that are learnt from in each run [default: 10, with --quick 2]
+    #[arg(long, value_name = "N", requires = "own", value_parser = at_least_one, help_heading = OWN)]
+    pub(crate) epochs: Option<usize>,
+    /// Images of one step [default: 32]
+    #[arg(long, value_name = "N", requires = "own", value_parser = at_least_one, help_heading = OWN)]
+    pub(crate) batch_size: Option<usize>,
+    /// The share of the training images that rates are chosen on; no choice sees a test image [default: 0.2]
+    #[arg(long, value_name = "SHARE", requires = "own", value_parser = share, help_heading = OWN)]
+    pub(crate) validation_split: Option<f64>,
+    /// Use at most so many training images, and as many test images, drawn once for all runs [default: all, with --quick 1200]
+    #[arg(long, value_name = "N", requires = "own", value_parser = at_least_one, help_heading = OWN)]
+    pub(crate) images: Option<usize>,
     /// Learning rates that every optimizer may choose from: LOW:HIGH:COUNT, evenly spaced on a logarithmic axis, or rates divided by
     /// commas
     #[arg(long, value_name = "GRID", default_value = "1e-4:10:7", value_parser = grid)]
@@ -63,7 +84,7 @@ pub(crate) struct SweepRunArgs {
     /// The folder of the records; what is there already is not run again
     #[arg(long, value_name = "DIR", default_value = "sweep")]
     pub(crate) out: PathBuf,
-    /// The folder that holds the files of cats-dogs and mnist, or their sub-folders (default: the cache folder, where they are
+    /// The folder that holds the files of the data sets, or their sub-folders (default: the cache folder, where they are
     /// downloaded to)
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -74,6 +95,9 @@ pub(crate) struct SweepRunArgs {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+/// The heading of the options that belong to `--model` and `--data`.
+const OWN: &str = "A network and data of your own";
 
 /// Which folders are merged, and where to.
 #[derive(Args)]

@@ -2,6 +2,7 @@
 
 mod merge;
 mod outputs;
+mod own;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -27,7 +28,7 @@ pub(crate) fn run(args: &SweepArgs) -> Result<ExitCode> {
 fn sweep(args: &SweepRunArgs) -> Result<()> {
     let started = Instant::now();
     let context = Context::at(&PlaceArgs {
-        data: None,
+        data: args.data.clone(),
         data_dir: args.data_dir.clone(),
         device: "cpu".to_string(),
     })?;
@@ -35,9 +36,13 @@ fn sweep(args: &SweepRunArgs) -> Result<()> {
     // A study that cannot be run and a folder that cannot be written to are said before data are fetched.
     let study = study(args)?;
     study.check()?;
+    let own = own::network(args)?;
     let records = Records::create(&args.out)?;
     let kept = records.verify()?;
-    let tasks = built(args, &context)?;
+    let mut tasks = built(args, &context)?;
+    let own = own.map(|network| own::task(args, &context, network)).transpose()?;
+    let trained_as = own.as_ref().map(|task| (task.name().to_string(), own::words(args)));
+    tasks.extend(own);
     let plan = study.plan(&tasks)?;
     records.write_plan(&plan)?;
     let workers = args.workers.unwrap_or_else(cores);
@@ -53,6 +58,7 @@ fn sweep(args: &SweepRunArgs) -> Result<()> {
     carry_out(args, &context, &plan, &tasks, &records, workers)?;
     let finished = Finished {
         wall: Some((started.elapsed().as_secs_f64(), workers)),
+        trained_as,
         ..Finished::gather(plan, &records)?
     };
     if finished.is_complete() {
@@ -141,9 +147,12 @@ fn study(args: &SweepRunArgs) -> Result<Study> {
     })
 }
 
-/// The tasks that the options name, with their data.
+/// The built-in tasks that the options name, with their data.
 fn built(args: &SweepRunArgs, context: &Context) -> Result<Vec<Task>> {
-    let known: Vec<&KnownTask> = if args.tasks.is_empty() {
+    let has_own = args.model.is_some() || args.data.is_some();
+    let known: Vec<&KnownTask> = if args.tasks.is_empty() && has_own {
+        Vec::new()
+    } else if args.tasks.is_empty() {
         tasks().iter().filter(|task| task.is_embedded()).collect()
     } else if args.tasks.iter().any(|name| name == ALL) {
         tasks().iter().collect()
@@ -157,7 +166,7 @@ fn built(args: &SweepRunArgs, context: &Context) -> Result<Vec<Task>> {
     known
         .into_iter()
         .map(|known| {
-            let dataset = known.dataset.map(|name| context.dataset_or(name)).transpose()?;
+            let dataset = known.dataset.map(|name| context.dataset(name)).transpose()?;
             context.check_interrupt()?;
             Ok(known.build(dataset.as_ref(), budget)?)
         })

@@ -74,17 +74,22 @@ pub(crate) fn verdict(answer: &mut Answer, task: &TaskResult) {
     answer.result(text);
 }
 
-/// The best optimizer of a task and its rate, as `lab train` takes them.
-pub(crate) fn chosen(task: &TaskResult) -> Option<String> {
+/// The best optimizer of a task.
+pub(crate) struct Chosen {
+    /// With its rate, as `lab train` takes them.
+    pub(crate) options: String,
+    /// The mean on the test samples with its interval.
+    pub(crate) score: String,
+}
+
+/// The optimizer with the best mean of a task.
+pub(crate) fn chosen(task: &TaskResult) -> Option<Chosen> {
     let ranked = ranked(task);
     let best = ranked.first()?;
-    Some(format!(
-        "best on {}: --optimizer {} --learning-rate {} ({})",
-        task.task,
-        best.optimizer,
-        best.learning_rate,
-        with_interval(task.measure, &best.test)
-    ))
+    Some(Chosen {
+        options: format!("--optimizer {} --learning-rate {}", best.optimizer, best.learning_rate),
+        score: with_interval(task.measure, &best.test),
+    })
 }
 
 /// The result of a task in one sentence.

@@ -213,6 +213,152 @@ fn what_cannot_be_meant_is_said() {
     );
 }
 
+/// A study of a network of one's own that is done in a moment.
+const OWN: [&str; 12] = [
+    "--quick",
+    "--images",
+    "120",
+    "--epochs",
+    "1",
+    "--optimizers",
+    "sgd,adam",
+    "--learning-rates",
+    "0.01,0.1",
+    "--seeds=1",
+    "--reported-seeds=2",
+    "--json",
+];
+
+fn own(more: &[&'static str]) -> Vec<&'static str> {
+    ["sweep"].into_iter().chain(more.iter().copied()).chain(OWN).collect()
+}
+
+#[test]
+fn a_network_of_ones_own_is_a_task() {
+    let lab = Lab::new();
+    let configuration = lab.succeeds(&["summary", "digits_cnn", "--style", "json"]);
+    let renamed = configuration.replace("\"digits_cnn\"", "\"my net\"");
+    assert_ne!(renamed, configuration);
+    std::fs::write(lab.path("net.json"), &renamed).expect("a file");
+    let first = lab.json(&own(&["--model", "net.json", "--out", "own"]));
+    let task = &first["plan"]["tasks"][0];
+    assert_eq!(
+        first["plan"]["tasks"].as_array().map(Vec::len),
+        Some(1),
+        "no built-in task beside it"
+    );
+    assert_eq!(task["name"], "my_net_on_digits");
+    assert_eq!(first["runs"], 2 * (2 + 2 * 2));
+    let title = task["title"].as_str().unwrap_or_default();
+    assert!(
+        title.contains("6,090 parameters") && title.contains("120 training and 120 test images of digits, 1 epochs"),
+        "{title}"
+    );
+    // A fifth of 120 images is what rates are chosen on; 96 are learnt from, 32 at a time.
+    assert_eq!(
+        (&task["epochs"], &task["steps_per_epoch"]),
+        (&Value::from(1), &Value::from(3))
+    );
+
+    // The same again runs nothing; another description, other data or another budget are other runs.
+    let kept = records(&lab, "own");
+    let again = lab.run(&own(&["--model", "net.json", "--data", "digits", "--out", "own"]));
+    assert!(
+        again.stderr.contains(&format!("{} records are in own", kept.len())),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(records(&lab, "own"), kept);
+    std::fs::write(lab.path("net.json"), renamed.replace("\"relu\"", "\"tanh\"")).expect("a file");
+    let other = lab.json(&own(&["--model", "net.json", "--out", "own"]));
+    assert_ne!(other["plan"]["tasks"][0]["fingerprint"], task["fingerprint"]);
+    assert_eq!(records(&lab, "own").len(), 2 * kept.len());
+
+    // What is printed can be typed: the network, its data, and the optimizer that was chosen.
+    let said = lab.succeeds(&own(&["--model", "net.json", "--out", "own"])[..OWN.len() + 4]);
+    let line = said.lines().find_map(|line| line.strip_prefix("train it so: lab "));
+    let line = line.unwrap_or_else(|| panic!("{said}"));
+    assert!(
+        line.starts_with("train --model net.json --data digits --optimizer "),
+        "{line}"
+    );
+    let words: Vec<&str> = line.split(' ').chain(["--epochs", "1"]).collect();
+    lab.succeeds(&words);
+}
+
+#[test]
+fn data_of_ones_own_find_a_network_and_stand_beside_other_tasks() {
+    let lab = Lab::new();
+    for index in 0..60u8 {
+        let path = lab.path(&format!("my pictures/{}/{index}.png", index % 3));
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        image::GrayImage::from_fn(12, 12, |x, y| image::Luma([(x * y) as u8 / 2 * (index % 3) + index]))
+            .save(path)
+            .expect("a picture");
+    }
+    let study = lab.json(&own(&[
+        "--data",
+        "my pictures",
+        "--tasks",
+        "rosenbrock",
+        "--out",
+        "own",
+    ]));
+    let names: Vec<&Value> = (0..2).map(|task| &study["plan"]["tasks"][task]["name"]).collect();
+    assert_eq!(names, ["rosenbrock", "small_cnn_on_my_pictures"]);
+    let said = lab.succeeds(&own(&["--data", "my pictures", "--out", "own"])[..OWN.len() + 4]);
+    assert!(
+        said.contains("train it so: lab train --data 'my pictures' --optimizer "),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_cannot_be_a_task_is_said_before_anything_runs() {
+    let lab = Lab::new();
+    std::fs::write(lab.path("empty.json"), "{}").expect("a file");
+    std::fs::create_dir(lab.path("folder")).expect("a folder");
+    let nothing_ran = |outcome: crate::program::Outcome| {
+        assert!(!lab.path("own/records").exists(), "{}", outcome.stderr);
+    };
+    for (more, words) in [
+        (&["--model", "lenet6"][..], &["--model", "did you mean 'lenet5'?"][..]),
+        (&["--model", "none.keras"], &["--model", "none.keras", "no file"]),
+        (&["--model", "empty.json"], &["empty.json"]),
+        (&["--model", "folder"], &["folder is a folder"]),
+        (&["--model", "lenet5", "--data", "mnits"], &["did you mean 'mnist'?"]),
+        (&["--data", "./nowhere"], &["./nowhere", "does not exist"]),
+    ] {
+        nothing_ran(lab.fails(&own(&[more, &["--out", "own"]].concat()), words));
+    }
+    for (more, words) in [
+        (&["--model", "lenet5"][..], &["'lenet5'", "28", "8"][..]),
+        (&["--data", "folder"], &["folder", "no sub-folders"]),
+        (
+            &["--validation-split", "0", "--data", "digits"],
+            &["validation_split", "above 0"],
+        ),
+    ] {
+        let outcome = lab.run(&own(&[more, &["--out", "own"]].concat()));
+        outcome.check_error(1, words);
+        assert!(records(&lab, "own").is_empty());
+    }
+    lab.run(&["sweep", "--data", "digits", "--images", "1", "--out", "own"])
+        .check_error(1, &["validation_split", "of 1 samples"]);
+    for (arguments, words) in [
+        (&["sweep", "--epochs", "3"][..], &["--model", "--data"][..]),
+        (&["sweep", "--images", "30"], &["--model", "--data"]),
+        (&["sweep", "--data", "digits", "--batch-size", "0"], &["at least 1"]),
+        (
+            &["sweep", "--data", "digits", "--validation-split", "1"],
+            &["from 0 to below 1"],
+        ),
+        (&["sweep", "merge", "a", "--model", "lenet5"], &["--model"]),
+    ] {
+        lab.run(arguments).check_error(2, words);
+    }
+}
+
 #[test]
 fn damaged_records_are_named_and_nothing_is_run() {
     let lab = Lab::new();

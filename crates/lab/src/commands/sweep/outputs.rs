@@ -19,6 +19,8 @@ pub(super) struct Finished {
     pub(super) runs: usize,
     /// Seconds since the program began, and how many runs went side by side.
     pub(super) wall: Option<(f64, usize)>,
+    /// The task of the user's, and what `lab train` is given for it.
+    pub(super) trained_as: Option<(String, String)>,
 }
 
 impl Finished {
@@ -30,6 +32,7 @@ impl Finished {
             recorded: gathered.recorded,
             runs: gathered.runs,
             wall: None,
+            trained_as: None,
         })
     }
 
@@ -113,8 +116,12 @@ pub(super) fn show(finished: &Finished, records: &Records, json: bool) -> Result
     for table in tables(&study) {
         writeln!(out, "{}\n", report::terminal::table(&table, width, color))?;
     }
-    for best in results.tasks.iter().filter_map(chosen) {
-        writeln!(out, "{best}")?;
+    for task in &results.tasks {
+        let Some(best) = chosen(task) else { continue };
+        writeln!(out, "best on {}: {} ({})", task.task, best.options, best.score)?;
+        if let Some((_, words)) = finished.trained_as.as_ref().filter(|(name, _)| *name == task.task) {
+            writeln!(out, "train it so: lab train {words} {}", best.options)?;
+        }
     }
     writeln!(out, "{}.", finished.took(&times))?;
     writeln!(
