@@ -104,10 +104,11 @@ pub(crate) enum Command {
         lab convert digits.keras digits.safetensors --precision f16\n  \
         lab convert weights.weights.h5 model.keras --config model.json")]
     Convert(ConvertArgs),
-    /// Show what a model file holds
+    /// Show what a model file holds, or how it differs from another one
     #[command(after_help = "Examples:\n  \
         lab inspect digits.safetensors\n  \
         lab inspect digits.keras --mapping\n  \
+        lab inspect digits.keras --against digits.safetensors --data digits\n  \
         lab inspect digits.h5 --json")]
     Inspect(InspectArgs),
     /// Check the gradients of a network by trying: every weight is moved a little, and the loss is computed again

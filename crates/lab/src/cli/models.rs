@@ -109,8 +109,18 @@ pub(crate) struct InspectArgs {
     /// A model file; its first bytes say which format it has
     pub(crate) file: PathBuf,
     /// Show where each weight is in the files of other frameworks, and in which layout
-    #[arg(long)]
+    #[arg(long, conflicts_with = "against")]
     pub(crate) mapping: bool,
+    /// Compare with this model file: layers, and weights of the same name number by number
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
+    /// Also let both decide on the test images: digits, mnist, fashion-mnist, cifar10, cats-dogs, cats-dogs-original, or a folder with
+    /// one sub-folder of images a class
+    #[arg(long, value_name = "NAME|DIR", requires = "against")]
+    pub(crate) data: Option<String>,
+    /// The folder that holds the files of the data set (default: the cache folder, where they are downloaded to)
+    #[arg(long, value_name = "DIR", requires = "data")]
+    pub(crate) data_dir: Option<PathBuf>,
     /// The description of the network, for a file that holds weights alone: a built-in name or a Keras JSON configuration
     #[arg(long, value_name = "MODEL")]
     pub(crate) config: Option<String>,

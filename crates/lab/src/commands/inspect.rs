@@ -1,5 +1,7 @@
 //! `lab inspect`: what a model file holds.
 
+mod against;
+
 use std::io::Write;
 
 use anyhow::Result;
@@ -19,6 +21,9 @@ use crate::progress::Progress;
 const SHOWN: usize = 60;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<()> {
+    if let Some(other) = &args.against {
+        return against::run(args, other);
+    }
     files::check_model_file(&args.file)?;
     let mut file = persistence::inspect(&args.file)?;
     if args.config.is_some() {

@@ -1,5 +1,6 @@
 //! The program from outside: what is typed, what comes back, what is left on the disk.
 
+mod against;
 mod augment;
 mod checkpoints;
 mod data;
