@@ -111,9 +111,10 @@ fn shape(elements: usize) -> Result<(usize, usize), Box<dyn Error>> {
         262_144 => (512, 512),
         401_408 => (784, 512),
         _ => {
-            return Err(
-                format!("no shape for {elements} elements: sizes are powers of ten from 1e3 to 1e8 a tensor, 262144 and 401408").into(),
-            );
+            return Err(format!(
+                "no shape for {elements} elements: sizes are powers of ten from 1e3 to 1e8 a tensor, 262144 and 401408"
+            )
+            .into());
         }
     })
 }
@@ -152,7 +153,13 @@ fn time(options: &Options, name: &str, check: bool, size: usize, count: usize) -
         one = start.elapsed().as_secs_f64();
     }
     // SOAP turns its bases every tenth step: every block has as many of those.
-    let whole = |calls: usize| if name == "soap" { calls.next_multiple_of(10) } else { calls };
+    let whole = |calls: usize| {
+        if name == "soap" {
+            calls.next_multiple_of(10)
+        } else {
+            calls
+        }
+    };
     let mut calls = whole(((options.seconds / one) as usize).max(1));
     let mut times = Vec::new();
     while times.len() < options.blocks {

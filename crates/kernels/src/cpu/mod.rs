@@ -49,7 +49,7 @@ pub(crate) use loss::{
 };
 pub(crate) use normalization::{batch_norm_training, channel_affine};
 pub(crate) use pooling::{avg_pool2d, max_pool2d};
-pub(crate) use rows::largest_size;
 pub(crate) use product::product_on_tiles;
+pub(crate) use rows::largest_size;
 pub(crate) use sum::sum;
 pub(crate) use tiles::{Memory as TileMemory, ROWS_OF_PIECE, is_available as has_tiles};
