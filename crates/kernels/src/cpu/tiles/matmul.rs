@@ -1,6 +1,5 @@
 //! Matrix products of `f32` on tiles of bfloat16, in parallel.
 
-use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
@@ -53,9 +52,12 @@ fn parts<T: Real>(precision: MatmulPrecision, a: View<'_, T>, b: View<'_, T>) ->
     precision.parts().filter(|_| serves && is_available())
 }
 
-/// The tiles of a left factor, in memory that serves one product after the other.
+/// The tiles of both factors, in memory that serves one product after the other.
 #[derive(Clone, Default)]
-pub(crate) struct Memory(Vec<Tile>);
+pub(crate) struct Memory {
+    left: Vec<Tile>,
+    right: Vec<Tile>,
+}
 
 /// `out = a b`, where [`parallel_product`] would be computed on tiles; `false`, and nothing written, where it would not.
 ///
@@ -78,10 +80,34 @@ pub(in crate::cpu) fn product_into(
     parts.is_some()
 }
 
+/// Both factors are packed once. [`with_parts`] packs the right one again for each block of rows, which saves its memory, but takes longer
+/// than the products where there are several.
 fn into_slice<const PARTS: usize>(a: View<'_, f32>, b: View<'_, f32>, out: &mut [f32], memory: &mut Memory) {
-    assert!(out.len() == a.rows_count() * b.columns());
-    pack_left::<PARTS>(a, &mut memory.0);
-    compute::<PARTS>(a, &memory.0, b, &Shared::new(out.as_mut_ptr()), |_, _| {});
+    let (m, n, k) = (a.rows_count(), b.columns(), a.columns());
+    assert!(k == b.rows_count() && m * n * k > 0 && out.len() == m * n);
+    let Memory { left, right } = memory;
+    rayon::join(
+        || pack_all::<PARTS>(a, Side::Left, left),
+        || pack_all::<PARTS>(b, Side::Right, right),
+    );
+    let (left, right) = (&*left, &*right);
+    let blocks = k.div_ceil(DEPTH);
+    let strip = blocks * PARTS;
+    let shared = Shared::new(out.as_mut_ptr());
+    let packed = |tiles: &[Tile], from: usize, range: &std::ops::Range<usize>| Packed {
+        first: tiles[from / EDGE * strip + range.start * PARTS..].as_ptr().cast(),
+        strip,
+    };
+    for_each_block(m, n, |block| {
+        let tiles = Tiles::configure();
+        let mut edge = [0.0f32; 4 * EDGE * EDGE];
+        for range in chunks(blocks, PARTS) {
+            let left = packed(left, block.rows.start, &range);
+            let right = packed(right, block.columns.start, &range);
+            // SAFETY: all strips of both factors were packed; the block lies inside the m x n numbers of `out`, and no other call writes it.
+            unsafe { block.add::<PARTS>(&tiles, left, right, range, &mut edge, &shared) }
+        }
+    });
 }
 
 /// How many lines a task has: all of them in tasks of nearly the same size, whole pairs of strips.
@@ -94,27 +120,29 @@ fn with_parts<const PARTS: usize>(
     b: View<'_, f32>,
     finish: impl Fn(usize, &mut [f32]) + Sync,
 ) -> Vec<f32> {
-    let (m, n) = (a.rows_count(), b.columns());
+    let (m, n, k) = (a.rows_count(), b.columns(), a.columns());
+    assert!(k == b.rows_count() && m * n * k > 0);
     let mut left = Vec::new();
-    pack_left::<PARTS>(a, &mut left);
+    pack_all::<PARTS>(a, Side::Left, &mut left);
+    let strip = k.div_ceil(DEPTH) * PARTS;
     let mut out: Vec<f32> = Vec::with_capacity(m * n);
-    compute::<PARTS>(a, &left, b, &Shared::new(out.as_mut_ptr()), finish);
+    let shared = Shared::new(out.as_mut_ptr());
+    for_each_block(m, n, |block| {
+        let (i, j) = (block.rows.start, block.columns.start);
+        // SAFETY: the block lies inside the m x n matrix, and no other call computes it.
+        unsafe { block.compute::<PARTS>(&left[i / EDGE * strip..], b, &shared) };
+        for row in block.rows.clone() {
+            // SAFETY: this part of the row belongs to this block, which has been written.
+            finish(j, unsafe { shared.piece(row * n + j, block.columns.len()) });
+        }
+    });
     // SAFETY: the blocks cover the matrix, and each was computed.
     unsafe { out.set_len(m * n) };
     out
 }
 
-/// Computes all blocks of `a b`, whose rows lie one behind the other behind `shared`, from the tiles of `a`.
-fn compute<const PARTS: usize>(
-    a: View<'_, f32>,
-    left: &[Tile],
-    b: View<'_, f32>,
-    shared: &Shared<f32>,
-    finish: impl Fn(usize, &mut [f32]) + Sync,
-) {
-    let (m, n, k) = (a.rows_count(), b.columns(), a.columns());
-    assert!(k == b.rows_count() && m * n * k > 0);
-    let strip = k.div_ceil(DEPTH) * PARTS;
+/// Calls a function with every block of a product, side by side: they cover it and do not overlap.
+fn for_each_block(m: usize, n: usize, function: impl Fn(Block) + Sync) {
     let (rows, columns) = (share(m, ROWS), share(n, COLUMNS));
     let across = n.div_ceil(columns);
     (0..m.div_ceil(rows) * across)
@@ -122,38 +150,44 @@ fn compute<const PARTS: usize>(
         .with_max_len(1)
         .for_each(|task| {
             let (i, j) = (task / across * rows, task % across * columns);
-            let block = Block {
+            function(Block {
                 rows: i..(i + rows).min(m),
                 columns: j..(j + columns).min(n),
                 width: n,
-            };
-            // SAFETY: the blocks lie inside the m x n matrix, do not overlap, and each is computed by one call.
-            unsafe { block.compute::<PARTS>(&left[i / EDGE * strip..], b, shared) };
-            for row in block.rows.clone() {
-                // SAFETY: this part of the row belongs to this block, which has been written.
-                finish(j, unsafe { shared.piece(row * n + j, block.columns.len()) });
-            }
+            });
         });
 }
 
-/// Fills a vector with all tiles of a left factor, strip after strip.
-fn pack_left<const PARTS: usize>(a: View<'_, f32>, tiles: &mut Vec<Tile>) {
-    let blocks = a.columns().div_ceil(DEPTH);
-    let len = a.rows_count().div_ceil(EDGE) * blocks * PARTS;
+/// Strips that are packed together where their lines are neighbours: half a kilobyte of each row, which may be alone in its page.
+const GROUP: usize = 8;
+
+/// Fills a vector with all tiles of a factor, strip after strip.
+fn pack_all<const PARTS: usize>(matrix: View<'_, f32>, side: Side, tiles: &mut Vec<Tile>) {
+    let (along_rows, along_columns) = matrix.strides();
+    let (terms, lines, term_stride) = match side {
+        Side::Left => (matrix.columns(), matrix.rows_count(), along_columns),
+        Side::Right => (matrix.rows_count(), matrix.columns(), along_rows),
+    };
+    let blocks = terms.div_ceil(DEPTH);
+    let strip_tiles = blocks * PARTS;
+    let len = lines.div_ceil(EDGE) * strip_tiles;
+    let (group, least) = if term_stride == 1 { (1, 2) } else { (GROUP, 1) };
     tiles.clear();
     tiles.reserve(len);
     tiles.spare_capacity_mut()[..len]
-        .par_chunks_mut(blocks * PARTS)
-        .with_min_len(2)
+        .par_chunks_mut(group * strip_tiles)
+        .with_min_len(least)
         .enumerate()
-        .for_each(|(strip, tiles)| pack::<PARTS>(a, Side::Left, strip, 0..blocks, tiles));
+        .for_each(|(index, tiles)| {
+            for block in 0..blocks {
+                for (strip, tiles) in tiles.chunks_exact_mut(strip_tiles).enumerate() {
+                    let tiles = &mut tiles[block * PARTS..][..PARTS];
+                    pack::<PARTS>(matrix, side, index * group + strip, block..block + 1, tiles);
+                }
+            }
+        });
     // SAFETY: `pack` writes every tile that it gets, and these were all tiles.
     unsafe { tiles.set_len(len) };
-}
-
-thread_local! {
-    /// The tiles of a right factor that a task packs; it ends before its thread begins another one.
-    static RIGHT: RefCell<Vec<MaybeUninit<Tile>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A part of the result.
@@ -168,30 +202,12 @@ impl Block {
     /// # Safety
     /// The result behind `shared` must hold this block, and no other thread may touch it meanwhile.
     unsafe fn compute<const PARTS: usize>(&self, left: &[Tile], b: View<'_, f32>, shared: &Shared<f32>) {
-        RIGHT.with_borrow_mut(|right| {
-            let blocks = b.rows_count().div_ceil(DEPTH);
-            let len = self.columns.len().div_ceil(EDGE) * chunk(PARTS).min(blocks) * PARTS;
-            if right.len() < len {
-                right.resize_with(len, MaybeUninit::uninit);
-            }
-            // SAFETY: as the caller promises.
-            unsafe { self.compute_with::<PARTS>(left, b, shared, &mut right[..len]) }
-        });
-    }
-
-    /// # Safety
-    /// As for [`Block::compute`].
-    unsafe fn compute_with<const PARTS: usize>(
-        &self,
-        left: &[Tile],
-        b: View<'_, f32>,
-        shared: &Shared<f32>,
-        right: &mut [MaybeUninit<Tile>],
-    ) {
         let tiles = Tiles::configure();
         let blocks = b.rows_count().div_ceil(DEPTH);
         let column_strips = self.columns.len().div_ceil(EDGE);
-        let mut edge = [0.0f32; 4 * EDGE * EDGE];
+        let mut right: Vec<MaybeUninit<Tile>> =
+            vec![MaybeUninit::uninit(); column_strips * chunk(PARTS).min(blocks) * PARTS];
+        let mut edge = vec![0.0f32; 4 * EDGE * EDGE];
         for range in chunks(blocks, PARTS) {
             let strip_tiles = range.len() * PARTS;
             for (strip, tiles) in right.chunks_exact_mut(strip_tiles).take(column_strips).enumerate() {
