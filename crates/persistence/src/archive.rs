@@ -20,6 +20,17 @@ struct Member {
     crc32: u32,
 }
 
+/// When the CRC-32 of a stored member is compared, for which all of its bytes are looked at.
+#[derive(Clone, Copy)]
+pub(crate) enum Checked {
+    /// Before anything is read.
+    Now,
+    /// When it, or a part of it, is used as numbers for the first time; the format is for the message.
+    InUse(&'static str),
+    /// By nobody: PyTorch does not either.
+    Never,
+}
+
 /// An archive whose directory was read and checked.
 pub(crate) struct Archive {
     source: Source,
@@ -120,8 +131,8 @@ impl Archive {
 
     /// The bytes of a member: those of the file where they are stored as they are.
     ///
-    /// `checked` compares the CRC-32 of a stored member too, which means to look at all of its bytes.
-    pub(crate) fn member(&self, name: &str, checked: bool) -> Result<Option<Source>> {
+    /// What is unpacked is compared with its CRC-32 while that is done; `checked` says when it is for a member that is stored as it is.
+    pub(crate) fn member(&self, name: &str, checked: Checked) -> Result<Option<Source>> {
         let Some(member) = self.members.get(name) else {
             return Ok(None);
         };
@@ -129,19 +140,26 @@ impl Archive {
         let part = part.ok_or_else(|| Fault::new(format!("member '{}'", quoted(name)), "lies outside of the file"))?;
         let place = || format!("member '{}'", quoted(name));
         let check = |size: u64, crc32: u32| {
-            let reason = if size != member.size {
+            if size != member.size {
                 let found = if size > member.size { "more" } else { "fewer" };
-                format!("unpacks to {found} than the {} bytes it claims", member.size)
-            } else if crc32 != member.crc32 {
-                format!("has the CRC-32 {crc32:08x}, the directory says {:08x}", member.crc32)
+                let reason = format!("unpacks to {found} than the {} bytes it claims", member.size);
+                return Err(Fault::new(place(), reason));
+            }
+            if crc32 == member.crc32 {
+                Ok(())
             } else {
-                return Ok(());
-            };
-            Err(Fault::new(place(), reason))
+                Err(another_sum(name, crc32, member.crc32))
+            }
         };
         if !member.deflated {
-            if checked {
-                check(member.size, checksum(&part))?;
+            match checked {
+                Checked::Now => check(member.size, crc32fast::hash(part.bytes()))?,
+                Checked::InUse(format) => {
+                    let (name, path, expected) = (name.to_string(), part.path().to_path_buf(), member.crc32);
+                    let wrong = move |found| another_sum(&name, found, expected).in_file(&path, format);
+                    return Ok(Some(part.checked(member.crc32, wrong)));
+                }
+                Checked::Never => {}
             }
             return Ok(Some(part));
         }
@@ -182,16 +200,7 @@ fn unpacked(stored: &[u8], most: u64, keep: &mut dyn FnMut(&[u8])) -> std::io::R
     }
 }
 
-/// The CRC-32 of a member, which never lies in memory as a whole for it.
-fn checksum(member: &Source) -> u32 {
-    const PIECE: usize = 4 << 20;
-    let mut hash = crc32fast::Hasher::new();
-    let length = member.bytes().len();
-    for start in (0..length).step_by(PIECE) {
-        if let Some(piece) = member.part(start..length.min(start + PIECE)) {
-            hash.update(piece.bytes());
-            piece.release();
-        }
-    }
-    hash.finalize()
+fn another_sum(name: &str, found: u32, expected: u32) -> Fault {
+    let reason = format!("has the CRC-32 {found:08x}, the directory says {expected:08x}");
+    Fault::new(format!("member '{}'", quoted(name)), reason)
 }

@@ -63,7 +63,7 @@ impl Header {
 ///
 /// # Errors
 /// [`Error::NotWritten`] for number formats, axes and names that ggml does not have.
-pub(crate) fn write(model: &Model, to: &mut impl Write, failed: &dyn Fn(io::Error) -> Error) -> Result<()> {
+pub(crate) fn write(model: &Model, to: &mut (impl Write + Send), failed: &dyn Fn(io::Error) -> Error) -> Result<()> {
     let mut entries = vec![("general.architecture", "keras".to_string())];
     if let Some(spec) = &model.spec {
         entries.push(("general.name", spec.name().to_string()));
@@ -106,7 +106,7 @@ pub(crate) fn write(model: &Model, to: &mut impl Write, failed: &dyn Fn(io::Erro
     header.0.resize(header.0.len().next_multiple_of(ALIGNMENT), 0);
     to.write_all(&header.0).map_err(failed)?;
     for tensor in model.weights.values() {
-        tensor.lend(|bytes| to.write_all(bytes))?.map_err(failed)?;
+        tensor.lend_pieces(|piece| to.write_all(piece))?.map_err(failed)?;
         let padding = tensor.byte_len().next_multiple_of(ALIGNMENT) - tensor.byte_len();
         to.write_all(&[0; ALIGNMENT][..padding]).map_err(failed)?;
         tensor.release();

@@ -1,6 +1,9 @@
 //! Numbers in another order: transposed, or gathered along strides; and sums of two biases.
 
+use rayon::prelude::*;
 use safetensors::Dtype;
+
+use crate::pieces::PIECE;
 
 /// Bytes of one number; `None` for formats of less than a byte.
 pub(crate) fn item_bytes(dtype: Dtype) -> Option<usize> {
@@ -31,100 +34,222 @@ pub(crate) fn row_major(shape: &[usize]) -> Vec<usize> {
 ///
 /// The caller has checked that every one of them lies in `source`.
 pub(crate) fn gathered(source: &[u8], item: usize, offset: usize, shape: &[usize], strides: &[usize]) -> Vec<u8> {
-    // A size of 0 first: the others may be of any size beside it.
-    if shape.contains(&0) {
-        return Vec::new();
+    let bands = Band::all(item, offset, shape, strides);
+    let mut bytes = vec![0; bands.iter().map(|band| band.len() * item).sum()];
+    let mut places = Vec::with_capacity(bands.len());
+    let mut rest = bytes.as_mut_slice();
+    for band in &bands {
+        let (place, behind) = rest.split_at_mut(band.len() * item);
+        places.push((band, place));
+        rest = behind;
     }
-    let last = shape.len().saturating_sub(1);
-    let near = (0..last).find(|&axis| strides[axis] == 1 && shape[axis] > 1);
-    if let Some(near) = near.filter(|_| strides[last] != 1 && shape[last] > 1) {
-        match item {
-            1 => return tiled::<1>(source, offset, shape, strides, near),
-            2 => return tiled::<2>(source, offset, shape, strides, near),
-            4 => return tiled::<4>(source, offset, shape, strides, near),
-            8 => return tiled::<8>(source, offset, shape, strides, near),
-            _ => {}
-        }
-    }
-    in_rows(source, item, offset, shape, strides)
-}
-
-/// The same row by row of the answer.
-fn in_rows(source: &[u8], item: usize, offset: usize, shape: &[usize], strides: &[usize]) -> Vec<u8> {
-    let count: usize = shape.iter().product();
-    let mut bytes = Vec::with_capacity(count * item);
-    let (inner, inner_stride) = match (shape.last(), strides.last()) {
-        (Some(&size), Some(&stride)) => (size, stride),
-        _ => (1, 1),
+    // A band is made where it stays in the cache and copied then, which takes half the time of writing all over a large block.
+    let make = |made: &mut Vec<u8>, (band, place): (&Band<'_>, &mut [u8])| {
+        made.resize(place.len(), 0);
+        band.fill(source, item, made);
+        place.copy_from_slice(made);
     };
-    let outer = shape.len().saturating_sub(1);
-    let mut index = vec![0usize; outer];
-    let mut start = offset;
-    loop {
-        if inner_stride == 1 {
-            bytes.extend_from_slice(&source[start * item..(start + inner) * item]);
-        } else {
-            for step in 0..inner {
-                let at = (start + step * inner_stride) * item;
-                bytes.extend_from_slice(&source[at..at + item]);
-            }
-        }
-        let mut axis = outer;
-        loop {
-            if axis == 0 {
-                return bytes;
-            }
-            axis -= 1;
-            index[axis] += 1;
-            start += strides[axis];
-            if index[axis] < shape[axis] {
-                break;
-            }
-            start -= strides[axis] * shape[axis];
-            index[axis] = 0;
-        }
+    if places.len() > 1 {
+        places.into_par_iter().for_each_init(Vec::new, make);
+    } else {
+        places
+            .into_iter()
+            .for_each(|(band, place)| band.fill(source, item, place));
     }
+    bytes
 }
 
-/// The same where the numbers along axis `near` lie beside each other in `source`, and those along the last axis do not: a square of both
-/// axes stays in the cache while it is turned.
-fn tiled<const N: usize>(source: &[u8], offset: usize, shape: &[usize], strides: &[usize], near: usize) -> Vec<u8> {
-    const SIDE: usize = 32;
-    let last = shape.len() - 1;
-    let own = row_major(shape);
-    let mut bytes = vec![0; shape.iter().product::<usize>() * N];
-    let (from, into) = (source.as_chunks::<N>().0, bytes.as_chunks_mut::<N>().0);
-    let outer: Vec<usize> = (0..last).filter(|&axis| axis != near).collect();
-    let mut index = vec![0; outer.len()];
-    let (mut start, mut place) = (offset, 0);
-    loop {
-        for rows in (0..shape[near]).step_by(SIDE) {
-            for columns in (0..shape[last]).step_by(SIDE) {
-                let end = shape[last].min(columns + SIDE);
-                for row in rows..shape[near].min(rows + SIDE) {
-                    let line = place + row * own[near];
-                    for (column, number) in (columns..end).zip(&mut into[line + columns..line + end]) {
-                        *number = from[start + row + column * strides[last]];
+/// Some of the numbers along strides, those that lie behind each other in a row-major tensor, few enough for a cache.
+pub(crate) struct Band<'a> {
+    offset: usize,
+    shape: Vec<usize>,
+    strides: &'a [usize],
+}
+
+impl<'a> Band<'a> {
+    /// A tensor cut into bands, in order.
+    pub(crate) fn all(item: usize, offset: usize, shape: &[usize], strides: &'a [usize]) -> Vec<Self> {
+        let mut bands = Vec::new();
+        // A size of 0 first: the others may be of any size beside it.
+        if !shape.contains(&0) {
+            Self::cut((PIECE / item.max(1)).max(1), offset, shape, strides, &mut bands);
+        }
+        bands
+    }
+
+    fn cut(most: usize, offset: usize, shape: &[usize], strides: &'a [usize], bands: &mut Vec<Self>) {
+        let row: usize = shape.iter().skip(1).product();
+        match *shape {
+            [size, ..] if row > most => {
+                for index in 0..size {
+                    Self::cut(most, offset + index * strides[0], &shape[1..], &strides[1..], bands);
+                }
+            }
+            [size, ..] if row * size > most => {
+                // Whole squares, as long as there is room for one.
+                let rows = most / row;
+                let rows = if rows > SQUARE { rows / SQUARE * SQUARE } else { rows };
+                for start in (0..size).step_by(rows) {
+                    let mut shape = shape.to_vec();
+                    shape[0] = rows.min(size - start);
+                    bands.push(Band {
+                        offset: offset + start * strides[0],
+                        shape,
+                        strides,
+                    });
+                }
+            }
+            _ => bands.push(Band {
+                offset,
+                shape: shape.to_vec(),
+                strides,
+            }),
+        }
+    }
+
+    /// How many numbers there are.
+    pub(crate) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Puts the numbers into bytes of their size.
+    pub(crate) fn fill(&self, source: &[u8], item: usize, bytes: &mut [u8]) {
+        let (shape, strides) = (&self.shape, self.strides);
+        let last = shape.len().saturating_sub(1);
+        let near = (0..last).find(|&axis| strides[axis] == 1 && shape[axis] > 1);
+        if let Some(near) = near.filter(|_| strides[last] != 1 && shape[last] > 1) {
+            match item {
+                1 => return self.tiled::<1>(source, near, bytes),
+                2 => return self.tiled::<2>(source, near, bytes),
+                4 => return self.tiled::<4>(source, near, bytes),
+                8 => return self.tiled::<8>(source, near, bytes),
+                _ => {}
+            }
+        }
+        self.in_rows(source, item, bytes);
+    }
+
+    /// Row by row of the answer.
+    fn in_rows(&self, source: &[u8], item: usize, bytes: &mut [u8]) {
+        let (shape, strides) = (&self.shape, self.strides);
+        let (inner, inner_stride) = match (shape.last(), strides.last()) {
+            (Some(&size), Some(&stride)) => (size, stride),
+            _ => (1, 1),
+        };
+        let outer: Vec<usize> = (0..shape.len().saturating_sub(1)).collect();
+        let mut rows = bytes.chunks_exact_mut(inner * item);
+        self.for_each(&outer, |start, _| {
+            let Some(row) = rows.next() else { return };
+            if inner_stride == 1 {
+                row.copy_from_slice(&source[start * item..(start + inner) * item]);
+            } else {
+                for (step, number) in row.chunks_exact_mut(item).enumerate() {
+                    let at = (start + step * inner_stride) * item;
+                    number.copy_from_slice(&source[at..at + item]);
+                }
+            }
+        });
+    }
+
+    /// The same where the numbers along axis `near` lie beside each other in `source`, and those along the last axis do not: whole lines
+    /// of the cache are read, turned and written.
+    fn tiled<const N: usize>(&self, source: &[u8], near: usize, bytes: &mut [u8]) {
+        let (shape, strides) = (&self.shape, self.strides);
+        let last = shape.len() - 1;
+        let own = row_major(shape);
+        let (from, into) = (source.as_chunks::<N>().0, bytes.as_chunks_mut::<N>().0);
+        let outer: Vec<usize> = (0..last).filter(|&axis| axis != near).collect();
+        let (far, wide) = (strides[last], own[near]);
+        self.for_each(&outer, |start, place| {
+            for rows in (0..shape[near]).step_by(STRIP) {
+                let end = shape[near].min(rows + STRIP);
+                for column in (0..shape[last]).step_by(SQUARE) {
+                    for row in (rows..end).step_by(SQUARE) {
+                        let (from, into) = (
+                            &from[start + row + column * far..],
+                            &mut into[place + row * wide + column..],
+                        );
+                        let (height, width) = (SQUARE.min(end - row), SQUARE.min(shape[last] - column));
+                        if height == SQUARE && width == SQUARE {
+                            turned(from, far, into, wide);
+                            continue;
+                        }
+                        for row in 0..height {
+                            for column in 0..width {
+                                into[row * wide + column] = from[row + column * far];
+                            }
+                        }
                     }
                 }
             }
-        }
-        let mut axis = outer.len();
+        });
+    }
+
+    /// Each place of some axes, the last one fastest: where it begins in the source, and where among the numbers of the band.
+    fn for_each(&self, axes: &[usize], mut visit: impl FnMut(usize, usize)) {
+        let own = row_major(&self.shape);
+        let mut index = vec![0; axes.len()];
+        let (mut start, mut place) = (self.offset, 0);
         loop {
-            if axis == 0 {
-                return bytes;
+            visit(start, place);
+            let mut axis = axes.len();
+            loop {
+                if axis == 0 {
+                    return;
+                }
+                axis -= 1;
+                let at = axes[axis];
+                index[axis] += 1;
+                (start, place) = (start + self.strides[at], place + own[at]);
+                if index[axis] < self.shape[at] {
+                    break;
+                }
+                (start, place) = (
+                    start - self.strides[at] * self.shape[at],
+                    place - own[at] * self.shape[at],
+                );
+                index[axis] = 0;
             }
-            axis -= 1;
-            let at = outer[axis];
-            index[axis] += 1;
-            (start, place) = (start + strides[at], place + own[at]);
-            if index[axis] < shape[at] {
-                break;
-            }
-            (start, place) = (start - strides[at] * shape[at], place - own[at] * shape[at]);
-            index[axis] = 0;
         }
     }
+}
+
+/// Numbers of a line of the cache, where a number has four bytes.
+const SQUARE: usize = 16;
+
+/// Rows that are turned before the next columns are looked at: what is read of a column lies in one page of memory.
+const STRIP: usize = 4 * SQUARE;
+
+/// A square whose columns are `far` apart, as rows that are `wide` apart.
+#[inline(always)]
+fn turned<const N: usize>(from: &[[u8; N]], far: usize, into: &mut [[u8; N]], wide: usize) {
+    let mut columns = [[[0; N]; SQUARE]; SQUARE];
+    for (index, column) in columns.iter_mut().enumerate() {
+        column.copy_from_slice(&from[index * far..index * far + SQUARE]);
+    }
+    for index in 0..SQUARE {
+        let row = &mut into[index * wide..index * wide + SQUARE];
+        for (number, column) in row.iter_mut().zip(&columns) {
+            *number = column[index];
+        }
+    }
+}
+
+/// Whether numbers of this shape along these strides are all of a block without gaps, each once, in whatever order.
+pub(crate) fn is_whole(shape: &[usize], strides: &[usize]) -> bool {
+    let mut axes: Vec<(usize, usize)> = strides
+        .iter()
+        .copied()
+        .zip(shape.iter().copied())
+        .filter(|axis| axis.1 != 1)
+        .collect();
+    axes.sort_unstable();
+    let mut next = 1usize;
+    axes.into_iter().all(|(stride, size)| {
+        let follows = stride == next;
+        next = next.saturating_mul(size);
+        follows
+    })
 }
 
 /// The numbers with axis `i` of the answer being axis `axes[i]`, and the new shape.
@@ -200,13 +325,60 @@ mod tests {
             (vec![4, 5, 6], vec![1, 1, 7]),
         ] {
             for item in [1, 2, 4, 8] {
-                let rows = in_rows(&numbers, item, 3, &shape, &strides);
-                assert!(
-                    gathered(&numbers, item, 3, &shape, &strides) == rows,
-                    "{shape:?} {strides:?} {item}"
-                );
+                let (offset, shape) = (3, shape.clone());
+                let whole = Band {
+                    offset,
+                    shape,
+                    strides: &strides,
+                };
+                let mut rows = vec![0; whole.len() * item];
+                whole.in_rows(&numbers, item, &mut rows);
+                let found = gathered(&numbers, item, offset, &whole.shape, &strides);
+                assert!(found == rows, "{:?} {strides:?} {item}", whole.shape);
             }
         }
+    }
+
+    #[test]
+    fn bands_follow_each_other() {
+        for (shape, strides) in [
+            (vec![1000, 700], vec![1, 1000]),
+            (vec![2, 3, 300_000], vec![3, 1, 6]),
+            (vec![3, 700_001], vec![1, 3]),
+            (vec![700_001, 3], vec![1, 700_001]),
+        ] {
+            let count: usize = shape.iter().product();
+            let numbers: Vec<u8> = (0..count as u32).flat_map(u32::to_le_bytes).collect();
+            let whole = Band {
+                offset: 0,
+                shape: shape.clone(),
+                strides: &strides,
+            };
+            let mut rows = vec![0; count * 4];
+            whole.in_rows(&numbers, 4, &mut rows);
+            let bands = Band::all(4, 0, &shape, &strides);
+            assert!(
+                bands.len() > 1 && bands.iter().all(|band| band.len() * 4 <= PIECE),
+                "{shape:?}"
+            );
+            assert!(gathered(&numbers, 4, 0, &shape, &strides) == rows, "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn a_whole_block_has_no_gaps_and_no_repetitions() {
+        assert!(
+            is_whole(&[3, 4], &[4, 1])
+                && is_whole(&[4, 3], &[1, 4])
+                && is_whole(&[1, 5], &[9, 1])
+                && is_whole(&[], &[])
+        );
+        assert!(
+            !is_whole(&[3, 4], &[5, 1])
+                && !is_whole(&[3, 4], &[0, 1])
+                && !is_whole(&[3, 4], &[1, 1])
+                && !is_whole(&[3], &[2])
+        );
     }
 
     #[test]

@@ -31,6 +31,7 @@
 
 mod archive;
 mod atomic;
+mod check;
 mod checkpointer;
 mod compare;
 mod error;
@@ -48,6 +49,8 @@ mod model;
 mod native;
 mod numpy;
 pub mod onnx;
+mod output;
+mod pieces;
 mod precision;
 pub mod pytorch;
 mod saving;

@@ -1,6 +1,5 @@
 //! Networks into files and back, in one call.
 
-use std::fs::File;
 use std::io::{self, Cursor};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use candle_core::{Device, Tensor};
 use models::Network;
 use optimizers::Optimizer;
 
+use crate::output::Output;
 use crate::{
     Error, Format, Limits, Metadata, Model, Precision, Result, Source, StoredTensor, atomic, gguf, keras, native,
     numpy, onnx, pytorch,
@@ -179,7 +179,7 @@ pub fn write(path: &Path, model: &Model) -> Result<u64> {
 }
 
 /// Fills a file with a model; the function makes an error of the system one of ours.
-type Writer = fn(&Model, &mut File, &dyn Fn(io::Error) -> Error) -> Result<()>;
+type Writer = fn(&Model, &mut Output, &dyn Fn(io::Error) -> Error) -> Result<()>;
 
 /// What writes a format.
 fn writer(format: Format) -> Writer {

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use kernels::mapping::MappedFile;
 
+use crate::check::Check;
+use crate::pieces::in_pieces;
 use crate::{Error, Limits, Result};
 
 /// Smaller files are read at once: a mapping costs more than that, and a file that is read cannot be shortened under our feet.
@@ -21,6 +23,7 @@ pub struct Source {
     bytes: Arc<Bytes>,
     range: Range<usize>,
     limits: Limits,
+    check: Option<Arc<Check>>,
 }
 
 enum Bytes {
@@ -75,6 +78,7 @@ impl Source {
             bytes: Arc::new(bytes),
             range: 0..0,
             limits: limits.clone(),
+            check: None,
         };
         source.range = 0..source.whole().len();
         source
@@ -100,6 +104,35 @@ impl Source {
             range: self.range.start + range.start..self.range.start + range.end,
             ..self.clone()
         })
+    }
+
+    /// The same bytes, whose CRC-32 is compared when they, or a part of them, are used as numbers for the first time. `wrong` says
+    /// what is wrong where another sum is found.
+    pub(crate) fn checked(self, crc32: u32, wrong: impl Fn(u32) -> Error + Send + Sync + 'static) -> Self {
+        let check = Arc::new(Check::new(self.clone(), crc32, wrong));
+        Source {
+            check: Some(check),
+            ..self
+        }
+    }
+
+    /// Compares the checksum that the bytes have, if they have one that was not compared yet.
+    ///
+    /// # Errors
+    /// Those of the checksum.
+    pub(crate) fn verify(&self) -> Result<()> {
+        self.check.as_ref().map_or(Ok(()), |check| check.pass(self))
+    }
+
+    /// What `read` makes of each piece, as [`in_pieces`] gives them, and the checksum compared on the way.
+    ///
+    /// # Errors
+    /// Those of the checksum.
+    pub(crate) fn scan<T: Send>(&self, read: impl Fn(&[u8]) -> T + Sync) -> Result<Vec<T>> {
+        match &self.check {
+            Some(check) => check.pass_while(self, read),
+            None => Ok(in_pieces(self.bytes(), |piece, _| read(piece))),
+        }
     }
 
     /// Where the part that this is begins in its file.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use safetensors::Dtype;
 
+use crate::layout::{Band, gathered, inverse, is_whole, item_bytes, row_major};
 use crate::source::shorten;
 use crate::{Error, Precision, Result, Source};
 
@@ -17,7 +18,7 @@ use crate::{Error, Precision, Result, Source};
 pub struct StoredTensor {
     dtype: Dtype,
     shape: Vec<usize>,
-    data: Data,
+    pub(crate) data: Data,
     asked: Option<Arc<Asked>>,
 }
 
@@ -29,40 +30,39 @@ struct Asked {
 
 /// Where the numbers are.
 #[derive(Clone)]
-enum Data {
+pub(crate) enum Data {
     /// In a file, as they are: little-endian, row-major.
     File(Source),
-    /// The same with a checksum, which is compared when the numbers are asked for the first time.
-    Checked(Source, Arc<Check>),
     Memory(Arc<Vec<u8>>),
     Tensor(Tensor),
-    /// Made when asked for: transposed, unpacked, rounded.
+    /// Those of another tensor in another order, turned when asked for.
+    Turned(Arc<Turned>),
+    /// Made when asked for: unpacked, put together, rounded.
     Computed(Arc<dyn Fn() -> Result<Vec<u8>> + Send + Sync>),
 }
 
-/// What the bytes of a tensor must add up to.
-struct Check {
-    name: String,
-    crc32: u32,
-    passed: AtomicBool,
+/// A tensor seen along strides.
+pub(crate) struct Turned {
+    pub(crate) base: StoredTensor,
+    /// Bytes of a number.
+    pub(crate) item: usize,
+    /// Which number of the base is the first one.
+    offset: usize,
+    /// The sizes of the axes; the tensor that shows them may have another shape with as many numbers.
+    sizes: Vec<usize>,
+    /// Numbers of the base from one place of an axis to the next.
+    strides: Vec<usize>,
 }
 
-impl Check {
-    fn pass(&self, part: &Source) -> Result<()> {
-        if self.passed.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let found = crc32fast::hash(part.bytes());
-        if found != self.crc32 {
-            return Err(Error::Checksum {
-                path: part.path().to_path_buf(),
-                place: format!("the tensor '{}' (from byte {})", shorten(&self.name), part.offset()),
-                expected: format!("{:08x}", self.crc32),
-                found: format!("{found:08x}"),
-            });
-        }
-        self.passed.store(true, Ordering::Relaxed);
-        Ok(())
+impl Turned {
+    pub(crate) fn bands(&self) -> Vec<Band<'_>> {
+        Band::all(self.item, self.offset, &self.sizes, &self.strides)
+    }
+
+    /// Whether every number of the base is seen, and once.
+    pub(crate) fn is_all_of_base(&self) -> bool {
+        let count: usize = self.sizes.iter().product();
+        count == self.base.len() && is_whole(&self.sizes, &self.strides)
     }
 }
 
@@ -82,14 +82,67 @@ impl StoredTensor {
     /// Compares the CRC-32 of the bytes when they are asked for the first time; `name` is for the message.
     pub(crate) fn with_checksum(mut self, name: &str, crc32: u32) -> Self {
         if let Data::File(part) = self.data {
-            let check = Check {
-                name: name.to_string(),
-                crc32,
-                passed: AtomicBool::new(false),
-            };
-            self.data = Data::Checked(part, Arc::new(check));
+            let (path, name, offset) = (part.path().to_path_buf(), shorten(name), part.offset());
+            self.data = Data::File(part.checked(crc32, move |found| Error::Checksum {
+                path: path.clone(),
+                place: format!("the tensor '{name}' (from byte {offset})"),
+                expected: format!("{crc32:08x}"),
+                found: format!("{found:08x}"),
+            }));
         }
         self
+    }
+
+    /// The numbers of this tensor at `offset + Σ index · stride`, row-major; they are put in order when they are asked for.
+    ///
+    /// The caller has checked that every one of them is there. Returns `None` where a number is no whole number of bytes.
+    pub(crate) fn along(
+        self,
+        shape: Vec<usize>,
+        offset: usize,
+        sizes: Vec<usize>,
+        strides: Vec<usize>,
+    ) -> Option<Self> {
+        let turned = Turned {
+            item: item_bytes(self.dtype)?,
+            base: self,
+            offset,
+            sizes,
+            strides,
+        };
+        Some(StoredTensor {
+            dtype: turned.base.dtype,
+            shape,
+            data: Data::Turned(Arc::new(turned)),
+            asked: None,
+        })
+    }
+
+    /// The tensor looked at as `view`, with axis `i` being axis `axes[i]` of that, written in another shape of as many numbers.
+    ///
+    /// Returns `None` where a number is no whole number of bytes, or the view has more or fewer numbers.
+    pub(crate) fn permuted(&self, view: &[usize], axes: &[usize], shape: Vec<usize>) -> Option<Self> {
+        if byte_count(self.dtype, view)? != self.byte_len() {
+            return None;
+        }
+        let own = row_major(view);
+        let sizes: Vec<usize> = axes.iter().map(|&axis| view[axis]).collect();
+        let strides: Vec<usize> = axes.iter().map(|&axis| own[axis]).collect();
+        // Axes of a single number have a stride that nobody sees.
+        let order = sizes.iter().zip(strides.iter().zip(row_major(&sizes)));
+        let is_in_order = order
+            .into_iter()
+            .all(|(&size, (&stride, order))| size == 1 || stride == order);
+        if is_in_order {
+            return Some(StoredTensor { shape, ..self.clone() });
+        }
+        self.clone().along(shape, 0, sizes, strides)
+    }
+
+    /// What [`StoredTensor::permuted`] makes `self` of.
+    pub(crate) fn unpermuted(&self, view: &[usize], axes: &[usize], shape: Vec<usize>) -> Option<Self> {
+        let seen: Vec<usize> = axes.iter().map(|&axis| view[axis]).collect();
+        self.permuted(&seen, &inverse(axes), shape)
     }
 
     /// Numbers in memory, in the same order. Returns `None` where there are more or fewer than the shape needs.
@@ -136,7 +189,7 @@ impl StoredTensor {
         self
     }
 
-    fn ask(&self) {
+    pub(crate) fn ask(&self) {
         if let Some(asked) = &self.asked
             && !asked.before.swap(true, Ordering::Relaxed)
         {
@@ -181,13 +234,24 @@ impl StoredTensor {
     pub fn bytes(&self) -> Result<Cow<'_, [u8]>> {
         self.ask();
         match &self.data {
-            Data::File(part) => Ok(Cow::Borrowed(part.bytes())),
-            Data::Checked(part, check) => {
-                check.pass(part)?;
+            Data::File(part) => {
+                part.verify()?;
                 Ok(Cow::Borrowed(part.bytes()))
             }
             Data::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
             Data::Tensor(tensor) => Ok(Cow::Owned(tensor_bytes(tensor)?)),
+            Data::Turned(turned) => {
+                let Turned {
+                    base,
+                    item,
+                    offset,
+                    sizes,
+                    strides,
+                } = &**turned;
+                let bytes = base.lend(|source| gathered(source, *item, *offset, sizes, strides))?;
+                base.release();
+                Ok(Cow::Owned(bytes))
+            }
             Data::Computed(bytes) => {
                 let bytes = bytes()?;
                 if bytes.len() == self.byte_len() {
@@ -205,15 +269,17 @@ impl StoredTensor {
 
     /// Says that the bytes are not needed for now, so that a large file that is gone through never lies in memory as a whole.
     pub fn release(&self) {
-        if let Data::File(part) | Data::Checked(part, _) = &self.data {
-            part.release();
+        match &self.data {
+            Data::File(part) => part.release(),
+            Data::Turned(turned) => turned.base.release(),
+            _ => {}
         }
     }
 
     /// Where in their file the numbers lie as they are.
     pub(crate) fn place(&self) -> Option<Range<usize>> {
         match &self.data {
-            Data::File(part) | Data::Checked(part, _) => Some(part.offset()..part.offset() + part.bytes().len()),
+            Data::File(part) => Some(part.offset()..part.offset() + part.bytes().len()),
             _ => None,
         }
     }
@@ -276,7 +342,7 @@ impl StoredTensor {
     /// As [`StoredTensor::to_f64`].
     pub fn to_tensor(&self, device: &Device) -> Result<Tensor> {
         if let Data::Tensor(tensor) = &self.data {
-            return Ok(tensor.to_device(device)?);
+            return Ok(tensor.reshape(self.shape.as_slice())?.to_device(device)?);
         }
         let dtype = match self.dtype {
             Dtype::F16 => DType::F16,

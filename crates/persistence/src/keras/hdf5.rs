@@ -261,6 +261,7 @@ impl H5File {
                 }
                 let (source, width) = (self.source.clone(), dtype.bitsize() / 8);
                 Ok(StoredTensor::computed(dtype, sizes, move || {
+                    source.verify()?;
                     let mut bytes = dataset.read_raw().map_err(|error| external(&source, &place, error))?;
                     if swapped {
                         bytes.chunks_exact_mut(width).for_each(<[u8]>::reverse);

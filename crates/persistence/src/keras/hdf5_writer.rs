@@ -1,8 +1,9 @@
 //! Writing HDF5 files tensor by tensor.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::sync::Arc;
 
 use hdf5_pure::{
     AttrValue, Datatype, DatatypeByteOrder, FileBuilder, FixedPointLayout, FormatError, GroupBuilder, Layout,
@@ -47,27 +48,17 @@ impl Tree {
         self.group(group).datasets.insert(name.to_string(), tensor);
     }
 
-    /// Writes the file from byte `begin` of `out` on, behind which nothing is; how long it has become.
-    ///
-    /// The crate wants the numbers of all data sets at once. Large ones are given to it as zeros, which take no memory where the allocator leaves
-    /// fresh pages alone (the standard one and `kernels::memory::Recycling` do), and are left out of the file as holes; then the file is
-    /// asked where each belongs, and the numbers are written there, tensor by tensor.
-    pub(super) fn write(
-        &self,
-        format: Format,
-        out: &mut File,
-        begin: u64,
-        failed: &dyn Fn(io::Error) -> Error,
-    ) -> Result<u64> {
-        let wrong = |error: hdf5_pure::Error| match error {
-            hdf5_pure::Error::Io(error) => failed(error),
-            other => Error::NotWritten {
-                path: Default::default(),
-                format,
-                what: "the file".to_string(),
-                reason: other.to_string(),
-            },
+    /// Lays the file out. The crate wants the numbers of all data sets at once; large ones are given to it as zeros, which take no memory
+    /// where the allocator leaves fresh pages alone (the standard one and `kernels::memory::Recycling` do), and are not kept. Then the
+    /// file is asked where each belongs.
+    pub(super) fn laid_out(&self, format: Format) -> Result<LaidOut<'_>> {
+        let not_written = |reason: String| Error::NotWritten {
+            path: Default::default(),
+            format,
+            what: "the file".to_string(),
+            reason,
         };
+        let wrong = |error: hdf5_pure::Error| not_written(error.to_string());
         let mut builder = FileBuilder::new();
         for (name, value) in &self.attributes {
             builder.set_attr(name, value.clone());
@@ -79,56 +70,46 @@ impl Tree {
             let group = tree.build(builder.create_group(name))?;
             builder.add_group(group.finish());
         }
-        out.seek(SeekFrom::Start(begin)).map_err(failed)?;
-        let mut sink = BufWriter::with_capacity(
-            LARGE,
-            Holes {
-                out: &mut *out,
-                position: 0,
-            },
-        );
-        builder.finish_to(&mut sink).map_err(wrong)?;
-        let holes = sink.into_inner().map_err(|error| failed(error.into_error()))?;
-        let length = holes.position;
-        out.set_len(begin + length).map_err(failed)?;
         let mut large = Vec::new();
         self.large("", &mut large);
-        if large.is_empty() {
-            return Ok(length);
-        }
-        let finished = hdf5_pure::File::from_source(Part {
-            file: Mutex::new(out.try_clone().map_err(failed)?),
-            begin,
-            length,
-        });
-        let finished = finished.map_err(wrong)?;
+        let mut skeleton = Skeleton {
+            sizes: large.iter().map(|(_, tensor)| tensor.byte_len()).collect(),
+            ..Skeleton::default()
+        };
+        builder.finish_to(&mut skeleton).map_err(wrong)?;
+        let (skeleton, mut placed) = (Arc::new(skeleton), Vec::with_capacity(large.len()));
+        let finished = hdf5_pure::File::from_source(Asked(Arc::clone(&skeleton))).map_err(wrong)?;
         for (path, tensor) in large {
-            let place = finished
-                .dataset(&path)
-                .and_then(|dataset| dataset.layout())
-                .map_err(wrong)?;
-            let Layout::Contiguous {
-                address: Some(address),
-                size,
-            } = place
-            else {
-                return Err(failed(io::Error::other(format!(
-                    "the data set '{path}' is not in one piece"
-                ))));
-            };
-            let written = tensor.lend(|bytes| {
-                if bytes.len() as u64 != size {
-                    return Err(io::Error::other(format!(
-                        "the data set '{path}' has another size than its tensor"
-                    )));
-                }
-                out.seek(SeekFrom::Start(begin + address))?;
-                out.write_all(bytes)
-            })?;
-            written.map_err(failed)?;
-            tensor.release();
+            let layout = finished.dataset(&path).and_then(|dataset| dataset.layout());
+            match layout.map_err(wrong)? {
+                Layout::Contiguous {
+                    address: Some(address),
+                    size,
+                } if size == tensor.byte_len() as u64 => placed.push((address, tensor)),
+                _ => return Err(not_written(format!("the data set '{path}' is not in one piece"))),
+            }
         }
-        Ok(length)
+        placed.sort_by_key(|&(address, _)| address);
+        // What was taken for the zeros of a large tensor is where one belongs, and nothing else was left out.
+        let holes = skeleton.holes.iter().map(|hole| (hole.start, hole.end - hole.start));
+        let belongs = placed
+            .iter()
+            .map(|(address, tensor)| (*address, tensor.byte_len() as u64));
+        if !holes.eq(belongs) {
+            return Err(not_written("its tensors are not where they belong".to_string()));
+        }
+        drop(finished);
+        Ok(LaidOut { skeleton, placed })
+    }
+
+    /// Writes the file.
+    pub(super) fn write(
+        &self,
+        format: Format,
+        out: &mut (impl Write + Send),
+        failed: &dyn Fn(io::Error) -> Error,
+    ) -> Result<()> {
+        self.laid_out(format)?.write(out, failed)
     }
 
     fn build(&self, mut builder: GroupBuilder) -> Result<GroupBuilder> {
@@ -205,49 +186,137 @@ fn datatype(dtype: Dtype) -> Datatype {
     }
 }
 
-/// A part of a file that is an HDF5 file by itself.
-struct Part {
-    file: Mutex<File>,
-    begin: u64,
-    length: u64,
+/// A file as it will be: the places of its tensors, and all that is around them.
+pub(super) struct LaidOut<'a> {
+    skeleton: Arc<Skeleton>,
+    /// Large tensors and where they begin, in order.
+    placed: Vec<(u64, &'a StoredTensor)>,
 }
 
-impl hdf5_pure::Source for Part {
+impl LaidOut<'_> {
+    /// Writes it from its first byte to its last, tensor by tensor.
+    pub(super) fn write(&self, out: &mut (impl Write + Send), failed: &dyn Fn(io::Error) -> Error) -> Result<()> {
+        let mut rest = self.skeleton.kept.as_slice();
+        let mut position = 0;
+        for (address, tensor) in &self.placed {
+            let (before, behind) = rest.split_at((address - position) as usize);
+            out.write_all(before).map_err(failed)?;
+            tensor.lend_pieces(|piece| out.write_all(piece))?.map_err(failed)?;
+            tensor.release();
+            (rest, position) = (behind, address + tensor.byte_len() as u64);
+        }
+        out.write_all(rest).map_err(failed)
+    }
+}
+
+/// An HDF5 file without the numbers of its large tensors.
+#[derive(Default)]
+struct Skeleton {
+    /// How many bytes the large tensors have.
+    sizes: BTreeSet<usize>,
+    /// All bytes but those of the holes, in order.
+    kept: Vec<u8>,
+    /// Where numbers are left out, in order.
+    holes: Vec<Range<u64>>,
+}
+
+impl Skeleton {
+    fn end(&self) -> u64 {
+        let left_out: u64 = self.holes.iter().map(|hole| hole.end - hole.start).sum();
+        left_out + self.kept.len() as u64
+    }
+}
+
+impl Write for Skeleton {
+    /// The crate hands over each data set in one go. To look at all of its zeros would fetch pages that nobody needs; whoever asked for
+    /// the file compares the holes with the places of the tensors.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let edges = [bytes.first_chunk::<EDGE>(), bytes.last_chunk::<EDGE>()];
+        if self.sizes.contains(&bytes.len()) && edges == [Some(&[0; EDGE]); 2] {
+            let begin = self.end();
+            self.holes.push(begin..begin + bytes.len() as u64);
+        } else {
+            self.kept.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// So many bytes at both ends of what may be a hole are looked at.
+const EDGE: usize = 512;
+
+/// The file that is being asked for its layout; its holes are zeros.
+struct Asked(Arc<Skeleton>);
+
+impl hdf5_pure::Source for Asked {
     fn len(&self) -> u64 {
-        self.length
+        self.0.end()
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), FormatError> {
         let expected = buf.len();
-        let mut read = || {
-            // A lock that another thread left behind holds a file like any other.
-            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.seek(SeekFrom::Start(self.begin.saturating_add(offset)))?;
-            file.read_exact(buf)
-        };
-        read().map_err(|_: io::Error| FormatError::UnexpectedEof { expected, available: 0 })
+        let wanted = offset..offset.saturating_add(expected as u64);
+        if wanted.end > self.len() {
+            return Err(FormatError::UnexpectedEof { expected, available: 0 });
+        }
+        buf.fill(0);
+        // Runs of kept bytes: in front of each hole, and behind the last one.
+        let (mut from, mut position) = (0, 0);
+        let end = self.len();
+        let ends = self.0.holes.iter().map(|hole| (hole.start, hole.end));
+        for (start_of_hole, end_of_hole) in ends.chain([(end, end)]) {
+            let (first, last) = (wanted.start.max(position), wanted.end.min(start_of_hole));
+            if first < last {
+                let kept = from + (first - position) as usize;
+                let count = (last - first) as usize;
+                let at = (first - offset) as usize;
+                buf[at..at + count].copy_from_slice(&self.0.kept[kept..kept + count]);
+            }
+            from += (start_of_hole - position) as usize;
+            position = end_of_hole;
+        }
+        Ok(())
     }
 }
 
-/// A file in which long runs of zeros are left out.
-struct Holes<'a> {
-    out: &'a mut File,
-    position: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hdf5_pure::Source as _;
 
-impl Write for Holes<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = if bytes.len() >= LARGE && bytes.iter().all(|&byte| byte == 0) {
-            self.out.seek(SeekFrom::Current(bytes.len() as i64))?;
-            bytes.len()
-        } else {
-            self.out.write(bytes)?
+    #[test]
+    fn a_skeleton_reads_as_the_file_that_it_stands_for() {
+        let mut skeleton = Skeleton {
+            sizes: [600, 700].into(),
+            ..Skeleton::default()
         };
-        self.position += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        let mut whole = Vec::new();
+        // The third part has the size of a tensor, and is none.
+        for part in [
+            vec![1; 10],
+            vec![0; 600],
+            vec![2; 700],
+            vec![0; 700],
+            vec![0; 600],
+            vec![3; 5],
+        ] {
+            whole.extend_from_slice(&part);
+            skeleton.write_all(&part).unwrap();
+        }
+        assert_eq!(skeleton.holes, [10..610, 1310..2010, 2010..2610]);
+        assert_eq!(skeleton.kept.len(), 715);
+        let asked = Asked(Arc::new(skeleton));
+        assert_eq!(asked.len(), whole.len() as u64);
+        for range in [0..2615, 5..20, 605..615, 1300..1400, 2005..2015, 2600..2615, 2615..2615] {
+            let mut found = vec![9; range.len()];
+            asked.read_at(range.start as u64, &mut found).unwrap();
+            assert!(found == whole[range.clone()], "{range:?}");
+        }
+        assert!(asked.read_at(2610, &mut [0; 6]).is_err());
+        assert!(asked.read_at(u64::MAX, &mut [0; 6]).is_err());
     }
 }

@@ -1,6 +1,5 @@
 //! Keras' files: `.keras` archives, `.weights.h5`, and legacy `.h5`.
 
-mod around;
 mod hdf5;
 mod hdf5_writer;
 mod legacy;

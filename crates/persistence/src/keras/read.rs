@@ -10,7 +10,7 @@ use super::hdf5::H5File;
 use super::places::Places;
 use super::variables::{state, variables};
 use super::{CONFIG, METADATA, OPTIMIZER_VARIABLES, WEIGHTS};
-use crate::archive::Archive;
+use crate::archive::{Archive, Checked};
 use crate::json;
 use crate::source::shorten;
 use crate::{Error, Format, Model, Result, Source, StoredTensor};
@@ -48,15 +48,17 @@ pub(crate) fn read_archive(source: &Source) -> Result<Model> {
     {
         model.notes.push(format!("the member '{}' was not read", shorten(name)));
     }
-    let file = H5File::open(&member(source, &archive, WEIGHTS)?)?;
-    let tensors = file.tensors()?;
+    let weights = member(source, &archive, WEIGHTS, Checked::InUse(ARCHIVE))?;
+    let read = H5File::open(&weights).and_then(|file| file.tensors());
+    // What makes no sense was perhaps damaged on its way, and then that is what is wrong with it.
+    let tensors = read.or_else(|error| weights.verify().and(Err(error)))?;
     describe_with(&mut model, spec, tensors)?;
     Ok(model)
 }
 
 /// A member that cannot be missing.
-fn member(source: &Source, archive: &Archive, name: &str) -> Result<Source> {
-    let found = archive.member(name, true);
+fn member(source: &Source, archive: &Archive, name: &str, checked: Checked) -> Result<Source> {
+    let found = archive.member(name, checked);
     found
         .map_err(|fault| fault.in_file(source.path(), ARCHIVE))?
         .ok_or_else(|| {
@@ -72,7 +74,7 @@ fn text(source: &Source, archive: &Archive, name: &str, most: usize) -> Result<S
     if let Some(size) = archive.size(name).filter(|&size| size > most as u64) {
         return Err(wrong(format!("it has {size} bytes, at most {most} are read")));
     }
-    let member = member(source, archive, name)?;
+    let member = member(source, archive, name, Checked::Now)?;
     let text = std::str::from_utf8(member.bytes()).map_err(|error| wrong(format!("it is not UTF-8: {error}")))?;
     Ok(text.to_string())
 }

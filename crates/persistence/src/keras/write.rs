@@ -1,7 +1,6 @@
 //! Writing Keras' three kinds of files.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Write as _};
 
 use hdf5_pure::AttrValue;
 use indexmap::IndexMap;
@@ -9,11 +8,11 @@ use serde_json::{Map, Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::around::Around;
 use super::hdf5_writer::Tree;
 use super::places::Places;
 use super::variables::{Variable, values, variables};
 use super::{CONFIG, METADATA, OPTIMIZER_VARIABLES, WEIGHTS};
+use crate::output::Output;
 use crate::{Error, Format, Model, OptimizerState, Result, StoredTensor};
 
 /// The Keras whose files ours are like.
@@ -26,14 +25,13 @@ const OUR_OPTIONS: [&str; 2] = ["check_finite", "exclude_from_weight_decay"];
 type Failed<'a> = &'a dyn Fn(io::Error) -> Error;
 
 /// Writes a `.keras` archive. Members are stored as they are, as Keras does, so that weights can be used where they lie.
-pub(crate) fn write_archive(model: &Model, out: &mut File, failed: Failed<'_>) -> Result<()> {
+pub(crate) fn write_archive(model: &Model, out: &mut Output, failed: Failed<'_>) -> Result<()> {
     let config = config(model)?;
     // The date is left at its beginning: the same model gives the same bytes.
     let metadata = json!({"keras_version": VERSION, "date_saved": "1980-01-01@00:00:00"});
     let tree = tree(model)?;
     let zipped = |error: zip::result::ZipError| failed(error.into());
-    let (around, place) = Around::of(out).map_err(failed)?;
-    let mut archive = ZipWriter::new(around);
+    let mut archive = ZipWriter::new(out);
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for (name, value) in [(METADATA, &metadata), (CONFIG, &config)] {
         archive.start_file(name, options).map_err(zipped)?;
@@ -42,13 +40,7 @@ pub(crate) fn write_archive(model: &Model, out: &mut File, failed: Failed<'_>) -
     archive
         .start_file(WEIGHTS, options.large_file(tree.bytes() > SMALL_ENOUGH))
         .map_err(zipped)?;
-    // The weights are written where they belong; for the checksum of the archive they are read once, and not written again.
-    let begin = place.position();
-    let length = tree.write(Format::Keras, out, begin, failed)?;
-    place.is_written(begin..begin + length);
-    out.seek(SeekFrom::Start(begin)).map_err(failed)?;
-    let mut reader = io::BufReader::with_capacity(1 << 20, out.take(length));
-    io::copy(&mut reader, &mut archive).map_err(failed)?;
+    tree.write(Format::Keras, &mut archive, failed)?;
     archive.finish().map_err(zipped)?;
     Ok(())
 }
@@ -57,12 +49,12 @@ pub(crate) fn write_archive(model: &Model, out: &mut File, failed: Failed<'_>) -
 const SMALL_ENOUGH: u64 = u32::MAX as u64 / 2;
 
 /// Writes a `.weights.h5`: weights and the state of the optimizer, without the description.
-pub(crate) fn write_weights(model: &Model, out: &mut File, failed: Failed<'_>) -> Result<()> {
-    tree(model)?.write(Format::WeightsH5, out, 0, failed).map(drop)
+pub(crate) fn write_weights(model: &Model, out: &mut Output, failed: Failed<'_>) -> Result<()> {
+    tree(model)?.write(Format::WeightsH5, out, failed)
 }
 
 /// Writes a legacy `.h5` file: description, compile configuration, weights by name, the state of the optimizer.
-pub(crate) fn write_legacy(model: &Model, out: &mut File, failed: Failed<'_>) -> Result<()> {
+pub(crate) fn write_legacy(model: &Model, out: &mut Output, failed: Failed<'_>) -> Result<()> {
     let spec = model.described()?;
     let mut config = config(model)?;
     let compile = config
@@ -116,7 +108,7 @@ pub(crate) fn write_legacy(model: &Model, out: &mut File, failed: Failed<'_>) ->
         }
         list(group, "weight_names", &names);
     }
-    root.write(Format::LegacyH5, out, 0, failed).map(drop)
+    root.write(Format::LegacyH5, out, failed)
 }
 
 /// Functions of Keras by their names alone, which is all that legacy files know: `{"class_name": "function", "config": "mse"}` is `mse`.

@@ -34,7 +34,7 @@ const ALIGNMENT: usize = 8;
 ///
 /// The tensors are fetched one after the other. Their checksums are known when they are written, so the header is written twice:
 /// first to take its place, then with the sums.
-pub(super) fn write<W: Write + Seek>(
+pub(super) fn write<W: Write + Seek + Send>(
     out: &mut W,
     tensors: &BTreeMap<String, StoredTensor>,
     mut texts: BTreeMap<String, String>,
@@ -50,12 +50,14 @@ pub(super) fn write<W: Write + Seek>(
     writer.write_all(&start).map_err(failed)?;
     let mut sums = String::with_capacity(SHORT * order.len());
     for (_, tensor) in &order {
-        let sum = tensor.lend(|bytes| {
-            let sum = crc32fast::hash(bytes);
-            writer.write_all(bytes).map(|()| sum)
-        })?;
+        let mut sum = crc32fast::Hasher::new();
+        let written = tensor.lend_pieces(|piece| {
+            sum.update(piece);
+            writer.write_all(piece)
+        });
+        written?.map_err(failed)?;
         // Writing to a String cannot fail.
-        let _ = write!(sums, "{:08x}", sum.map_err(failed)?);
+        let _ = write!(sums, "{:08x}", sum.finalize());
         tensor.release();
     }
     writer.flush().map_err(failed)?;

@@ -121,7 +121,7 @@ fn in_keras_order(model: &mut Model) {
 /// # Errors
 /// [`Error::Overflow`] where the precision has no number as large as a weight, [`Error::ReservedName`] where a weight has
 /// a name of the format's own, and what `failed` makes of an error of the system.
-pub(crate) fn write<W: Write + Seek>(
+pub(crate) fn write<W: Write + Seek + Send>(
     model: &Model,
     out: &mut W,
     failed: &dyn Fn(std::io::Error) -> Error,

@@ -1,9 +1,9 @@
 //! Arrays of `.npy` and `.npz` files.
 
 use super::header::Header;
-use crate::archive::Archive;
+use crate::archive::{Archive, Checked};
 use crate::fault::{Fault, Result, quoted};
-use crate::layout::{gathered, is_countable, item_bytes};
+use crate::layout::{is_countable, item_bytes};
 use crate::stored::{StoredTensor, byte_count};
 use crate::{Format, Model, Source};
 
@@ -30,19 +30,21 @@ fn array(source: &Source) -> Result<StoredTensor> {
         let tensor = StoredTensor::in_file(dtype, shape, part);
         return tensor.ok_or_else(|| Fault::new("'shape'", "does not fit the numbers"));
     }
-    Ok(StoredTensor::computed(dtype, shape.clone(), move || {
-        let mut numbers = if turned {
-            let mut strides = vec![1usize; shape.len()];
-            for axis in 1..strides.len() {
-                strides[axis] = strides[axis - 1].saturating_mul(shape[axis - 1]);
-            }
-            gathered(part.bytes(), item, 0, &shape, &strides)
-        } else {
-            part.bytes().to_vec()
-        };
-        if swapped {
-            numbers.chunks_exact_mut(item).for_each(<[u8]>::reverse);
-        }
+    let tensor = if turned {
+        let axes: Vec<usize> = (0..shape.len()).rev().collect();
+        let as_they_lie: Vec<usize> = shape.iter().rev().copied().collect();
+        let numbers = StoredTensor::in_file(dtype, as_they_lie.clone(), part);
+        numbers.and_then(|numbers| numbers.permuted(&as_they_lie, &axes, shape.clone()))
+    } else {
+        StoredTensor::in_file(dtype, shape.clone(), part)
+    };
+    let tensor = tensor.ok_or_else(|| Fault::new("'shape'", "does not fit the numbers"))?;
+    if !swapped {
+        return Ok(tensor);
+    }
+    Ok(StoredTensor::computed(dtype, shape, move || {
+        let mut numbers = tensor.bytes()?.into_owned();
+        numbers.chunks_exact_mut(item).for_each(<[u8]>::reverse);
         Ok(numbers)
     }))
 }
@@ -55,8 +57,10 @@ fn archive(source: &Source) -> Result<Vec<(String, StoredTensor)>> {
         let Some(name) = member.strip_suffix(".npy") else {
             return Err(Fault::new(place(), "is no array: its name does not end in .npy"));
         };
-        if let Some(part) = archive.member(member, true)? {
-            tensors.push((name.to_string(), array(&part).map_err(|fault| fault.within(&place()))?));
+        if let Some(part) = archive.member(member, Checked::InUse("NumPy archive"))? {
+            // What makes no sense was perhaps damaged on its way, and then that is what is wrong with it.
+            let damaged = |fault: Fault| archive.member(member, Checked::Now).and(Err(fault.within(&place())));
+            tensors.push((name.to_string(), array(&part).or_else(damaged)?));
         }
     }
     Ok(tensors)

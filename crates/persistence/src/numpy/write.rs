@@ -35,37 +35,41 @@ fn header(tensor: &StoredTensor) -> Option<Vec<u8>> {
     Some(header)
 }
 
-/// The header of an array and its numbers.
-fn array<'a>(model: &Model, name: &str, tensor: &'a StoredTensor) -> Result<(Vec<u8>, Cow<'a, [u8]>)> {
+/// The header of an array, and how many bytes its numbers take in the file.
+fn begun(model: &Model, name: &str, tensor: &StoredTensor) -> Result<(Vec<u8>, usize)> {
     let header = header(tensor).ok_or_else(|| Error::NotWritten {
         path: model.path.clone(),
         format: Format::Npz,
         what: format!("the tensor '{name}' ({})", tensor.dtype()),
         reason: "NumPy has bool, int, uint, f16, f32 and f64; convert it first".to_string(),
     })?;
-    let numbers = tensor.bytes()?;
-    let numbers = match tensor.dtype() {
-        Dtype::BF16 => Cow::Owned(widened(&numbers)),
-        _ => numbers,
-    };
-    Ok((header, numbers))
+    let wider = if tensor.dtype() == Dtype::BF16 { 2 } else { 1 };
+    Ok((header, tensor.byte_len() * wider))
+}
+
+/// What makes of numbers those that NumPy has.
+fn converted(dtype: Dtype) -> fn(&[u8]) -> Cow<'_, [u8]> {
+    match dtype {
+        Dtype::BF16 => widened,
+        _ => |numbers| Cow::Borrowed(numbers),
+    }
 }
 
 /// Every bfloat16 as the float32 of the same value.
-fn widened(bytes: &[u8]) -> Vec<u8> {
-    bytes
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .flat_map(|&[low, high]| [0, 0, low, high])
-        .collect()
+fn widened(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let numbers = bytes.as_chunks::<2>().0.iter();
+    Cow::Owned(numbers.flat_map(|&[low, high]| [0, 0, low, high]).collect())
 }
 
 /// Writes the only tensor of a model as one array; bfloat16 becomes float32, which NumPy has, without a loss.
 ///
 /// # Errors
 /// [`Error::NotWritten`] for several tensors and for number formats that NumPy does not have.
-pub(crate) fn write_npy(model: &Model, to: &mut impl Write, failed: &dyn Fn(io::Error) -> Error) -> Result<()> {
+pub(crate) fn write_npy(
+    model: &Model,
+    to: &mut (impl Write + Send),
+    failed: &dyn Fn(io::Error) -> Error,
+) -> Result<()> {
     let mut tensors = model.weights.iter();
     let (Some((name, tensor)), None) = (tensors.next(), tensors.next()) else {
         return Err(Error::NotWritten {
@@ -75,9 +79,12 @@ pub(crate) fn write_npy(model: &Model, to: &mut impl Write, failed: &dyn Fn(io::
             reason: "an .npy file holds one array; use .npz".to_string(),
         });
     };
-    let (header, numbers) = array(model, name, tensor)?;
-    let mut write = || to.write_all(&header).and_then(|()| to.write_all(&numbers));
-    write().map_err(failed)
+    let (header, _) = begun(model, name, tensor)?;
+    to.write_all(&header).map_err(failed)?;
+    let convert = converted(tensor.dtype());
+    tensor
+        .lend_pieces(|piece| to.write_all(&convert(piece)))?
+        .map_err(failed)
 }
 
 /// Writes the weights as an archive of arrays, not compressed, the numbers of each aligned to 64 bytes.
@@ -88,15 +95,14 @@ pub(crate) fn write_npy(model: &Model, to: &mut impl Write, failed: &dyn Fn(io::
 /// [`Error::NotWritten`] for number formats that NumPy does not have.
 pub(crate) fn write_npz(
     model: &Model,
-    to: &mut (impl Write + Seek),
+    to: &mut (impl Write + Seek + Send),
     failed: &dyn Fn(io::Error) -> Error,
 ) -> Result<()> {
     let mut zip = StoredZip::new(to);
     for (name, tensor) in &model.weights {
-        let (header, numbers) = array(model, name, tensor)?;
-        zip.member(&format!("{name}.npy"), &[&header, &numbers])
-            .map_err(failed)?;
-        tensor.release();
+        let (header, bytes) = begun(model, name, tensor)?;
+        let (name, size) = (format!("{name}.npy"), header.len() + bytes);
+        zip.numbers(&name, size, &header, tensor, converted(tensor.dtype()), failed)?;
     }
     zip.finish().map_err(failed)
 }

@@ -7,9 +7,9 @@ use indexmap::IndexMap;
 use super::legacy;
 use super::pickle::{self, Pickle, Value};
 use super::storage::TensorView;
-use crate::archive::Archive;
+use crate::archive::{Archive, Checked};
 use crate::fault::{Fault, Result, quoted};
-use crate::layout::{gathered, item_bytes, row_major};
+use crate::layout::{item_bytes, row_major};
 use crate::stored::StoredTensor;
 use crate::{Limits, Source};
 
@@ -64,7 +64,7 @@ impl Checkpoint {
         };
         let folder = pickle.strip_suffix("data.pkl").unwrap_or_default().to_string();
         let text = |name: &str| -> Result<Option<String>> {
-            let member = archive.member(&format!("{folder}{name}"), true)?;
+            let member = archive.member(&format!("{folder}{name}"), Checked::Now)?;
             Ok(member.and_then(|member| String::from_utf8(member.bytes().to_vec()).ok()))
         };
         if archive.names().any(|name| name == format!("{folder}constants.pkl")) {
@@ -76,7 +76,7 @@ impl Checkpoint {
         let big_endian = text("byteorder")?.is_some_and(|order| order == "big");
         let model = text(MODEL)?;
         let member = archive
-            .member(&pickle, true)?
+            .member(&pickle, Checked::Now)?
             .ok_or_else(|| Fault::new("the archive", "has no member 'data.pkl'"))?;
         let named = |fault: Fault| fault.within(&format!("member '{}'", quoted(&pickle)));
         let pickle = pickle::read(member.bytes()).map_err(named)?;
@@ -91,7 +91,7 @@ impl Checkpoint {
                 continue;
             }
             let member = format!("{folder}data/{key}");
-            let part = archive.member(&member, false)?.ok_or_else(|| {
+            let part = archive.member(&member, Checked::Never)?.ok_or_else(|| {
                 let reason = format!("its numbers are missing: there is no member '{}'", quoted(&member));
                 Fault::new(format!("tensor '{}'", quoted(name)), reason)
             })?;
@@ -179,12 +179,16 @@ impl Storages {
             let part = storage.part(view.offset * item..(view.offset + count) * item)?;
             return StoredTensor::in_file(view.dtype, view.shape.clone(), part);
         }
-        let (part, view) = (storage.clone(), view.clone());
+        let numbers = storage.bytes().len() / item;
+        let base = StoredTensor::in_file(view.dtype, vec![numbers], storage.part(0..numbers * item)?)?;
+        let (sizes, strides) = (view.shape.clone(), view.strides.clone());
+        let tensor = base.along(view.shape.clone(), view.offset, sizes, strides)?;
+        if !swapped {
+            return Some(tensor);
+        }
         Some(StoredTensor::computed(view.dtype, view.shape.clone(), move || {
-            let mut bytes = gathered(part.bytes(), item, view.offset, &view.shape, &view.strides);
-            if swapped {
-                bytes.chunks_exact_mut(item).for_each(<[u8]>::reverse);
-            }
+            let mut bytes = tensor.bytes()?.into_owned();
+            bytes.chunks_exact_mut(item).for_each(<[u8]>::reverse);
             Ok(bytes)
         }))
     }

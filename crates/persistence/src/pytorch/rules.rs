@@ -262,9 +262,20 @@ impl Rule {
             && self.axes.iter().copied().eq(0..self.axes.len())
     }
 
+    /// Whether a part is all of its tensor, in its order.
+    fn is_whole(&self, part: &Part) -> bool {
+        self.blocks.is_empty() && part.shape.first().is_none_or(|&all| part.rows == (0..all))
+    }
+
     fn weight_of(&self, mut sources: Vec<StoredTensor>, dtype: Dtype) -> StoredTensor {
         if self.is_identity() && sources.len() == 1 {
             return sources.swap_remove(0);
+        }
+        if let ([part], [source], Combination::One) = (&self.parts[..], &sources[..], self.combination)
+            && self.is_whole(part)
+            && let Some(weight) = source.permuted(&self.view, &self.axes, self.shape.clone())
+        {
+            return weight;
         }
         let rule = self.clone();
         StoredTensor::computed(dtype, self.shape.clone(), move || {
@@ -288,6 +299,13 @@ fn assembled(pieces: Vec<(&Rule, usize, StoredTensor)>) -> StoredTensor {
     let (shape, dtype) = (first.parts[*index].shape.clone(), weight.dtype());
     if pieces.len() == 1 && first.is_identity() {
         return weight.clone();
+    }
+    if pieces.len() == 1
+        && first.combination == Combination::One
+        && first.is_whole(&first.parts[*index])
+        && let Some(tensor) = weight.unpermuted(&first.view, &first.axes, shape.clone())
+    {
+        return tensor;
     }
     let pieces: Vec<(Rule, usize, StoredTensor)> = pieces
         .into_iter()

@@ -1,5 +1,6 @@
 //! Writing a checkpoint: the smallest pickle that says what a state_dict is, and the numbers beside it.
 
+use std::borrow::Cow;
 use std::io::{self, Seek, Write};
 
 use nn_theory::ModelSpec;
@@ -93,7 +94,11 @@ impl Pickle {
 /// # Errors
 /// [`Error::NotWritten`] for number formats that PyTorch's checkpoints do not have, and for layers whose weights have an order
 /// that PyTorch does not have.
-pub(crate) fn write(model: &Model, to: &mut (impl Write + Seek), failed: &dyn Fn(io::Error) -> Error) -> Result<()> {
+pub(crate) fn write(
+    model: &Model,
+    to: &mut (impl Write + Seek + Send),
+    failed: &dyn Fn(io::Error) -> Error,
+) -> Result<()> {
     let description = model.spec.as_ref().map(ModelSpec::to_keras_json);
     let state = match &model.spec {
         Some(spec) => {
@@ -122,17 +127,28 @@ pub(crate) fn write(model: &Model, to: &mut (impl Write + Seek), failed: &dyn Fn
     }
     pickle.op(Opcode::SetItems).op(Opcode::Stop);
     let mut zip = StoredZip::new(to);
-    let mut member = |name: &str, bytes: &[u8]| zip.member(&format!("{FOLDER}/{name}"), &[bytes]).map_err(failed);
-    member("data.pkl", &pickle.0)?;
-    member("byteorder", b"little")?;
-    if let Some(description) = &description {
-        member(MODEL, description.as_bytes())?;
+    let place = |name: &str| format!("{FOLDER}/{name}");
+    let texts: [(&str, Option<&[u8]>); 3] = [
+        ("data.pkl", Some(&pickle.0)),
+        ("byteorder", Some(b"little")),
+        (MODEL, description.as_ref().map(String::as_bytes)),
+    ];
+    for (name, text) in texts {
+        text.map_or(Ok(()), |text| zip.member(&place(name), text))
+            .map_err(failed)?;
     }
     for (key, tensor) in state.values().enumerate() {
-        tensor.lend(|bytes| member(&format!("data/{key}"), bytes))??;
-        tensor.release();
+        let name = place(&format!("data/{key}"));
+        zip.numbers(
+            &name,
+            tensor.byte_len(),
+            &[],
+            tensor,
+            |piece| Cow::Borrowed(piece),
+            failed,
+        )?;
     }
-    member("version", b"3\n")?;
+    zip.member(&place("version"), b"3\n").map_err(failed)?;
     zip.finish().map_err(failed)
 }
 

@@ -23,7 +23,11 @@ const LARGEST: u64 = i32::MAX as u64;
 ///
 /// # Errors
 /// [`Error::NoDescription`] without a network, [`Error::NotWritten`] for a layer without a counterpart and for more than 2 GiB.
-pub(crate) fn write(model: &Model, to: &mut impl Write, failed: &dyn Fn(io::Error) -> Error) -> crate::Result<()> {
+pub(crate) fn write(
+    model: &Model,
+    to: &mut (impl Write + Send),
+    failed: &dyn Fn(io::Error) -> Error,
+) -> crate::Result<()> {
     let spec = model.described()?;
     let not_written = |fault: Fault| Error::NotWritten {
         path: model.path.clone(),
@@ -78,7 +82,7 @@ pub(crate) fn write(model: &Model, to: &mut impl Write, failed: &dyn Fn(io::Erro
     for (field, header, tensor) in tensors {
         to.write_all(&field.0).map_err(failed)?;
         to.write_all(&header.0).map_err(failed)?;
-        tensor.lend(|bytes| to.write_all(bytes))?.map_err(failed)?;
+        tensor.lend_pieces(|piece| to.write_all(piece))?.map_err(failed)?;
         tensor.release();
     }
     to.write_all(&tail.0).map_err(failed)
