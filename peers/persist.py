@@ -1,7 +1,7 @@
 """Saves and loads models of ten dense layers in other libraries: persist.py LIBRARY FOLDER SIZE...
 
-LIBRARY: torch, safetensors-torch, safetensors-numpy, keras. Prints one JSON object a case, the median of seven:
-save (written and synced), open (the file is in the page cache, nothing is looked at), load (every number looked at once).
+LIBRARY: torch, safetensors-torch, safetensors-numpy, keras. Prints one JSON object a case, the median of five:
+save (written and synced, and in turns with it disk_ms: the same number of bytes written to a new file and synced), open (the file is in the page cache, nothing is looked at), load (every number looked at once).
 """
 import json, os, sys, time
 
@@ -17,21 +17,40 @@ def sync(path):
     os.close(file)
 
 
+def report(form, params, op, times, **more):
+    seconds = sorted(times)[len(times) // 2]
+    print(json.dumps({"format": form, "params": params, "op": op, "ms": seconds * 1e3, "gb_per_s": params * 4 / seconds / 1e9, **more}), flush=True)
+
+
+def timed(action):
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
 def case(form, params, op, action):
-    times = []
-    for _ in range(7):
-        began = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - began)
-    seconds = sorted(times)[3]
-    print(json.dumps({"format": form, "params": params, "op": op, "ms": seconds * 1e3, "gb_per_s": params * 4 / seconds / 1e9}), flush=True)
+    report(form, params, op, [timed(action) for _ in range(5)])
 
 
 def cases(form, params, path, save, load, touch):
+    plain, content = at("peer.bin"), rng.bytes(params * 4)
+
+    def written():
+        with open(plain, "xb", buffering=0) as file:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[file.write(rest):]
+            os.fsync(file.fileno())
+
     def synced():
         save()
         sync(path)
-    case(form, params, "save", synced)
+    disk, saved = [], []
+    for _ in range(5):
+        disk.append(timed(written))
+        os.remove(plain)
+        saved.append(timed(synced))
+    report(form, params, "save", saved, disk_ms=sorted(disk)[2] * 1e3)
     if touch:
         case(form, params, "open", load)
         case(form, params, "load", lambda: touch(load()))
