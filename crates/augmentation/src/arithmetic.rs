@@ -36,7 +36,13 @@ impl<P: Pixel, T: Copy, F: Fn(P, T) -> P> Work for EachValue<'_, P, T, F> {
             }
             return;
         }
-        let pattern: [T; LANES] = std::array::from_fn(|i| self.of_channel[i % channels]);
+        let Some(&first) = self.of_channel.first() else { return };
+        // Counted: a division for each lane, or copies of one value, are most of the time that a small image takes.
+        let (mut pattern, mut channel) = ([first; LANES], 0);
+        for lane in pattern.iter_mut().filter(|_| channels > 1) {
+            *lane = self.of_channel[channel];
+            channel = if channel + 1 == channels { 0 } else { channel + 1 };
+        }
         let (chunks, rest) = self.data.as_chunks_mut::<LANES>();
         for chunk in chunks {
             for i in 0..LANES {
@@ -199,8 +205,10 @@ impl<P: Pixel, S: Fn(P, P) -> P, L: Fn(P, P) -> P> Work for Extremes<'_, P, S, L
                     high[i] = (self.larger)(high[i], chunk[i]);
                 }
             }
-            for i in 0..LANES {
-                add(&mut extremes[i % channels], low[i], high[i]);
+            for (low, high) in low.chunks_exact(channels).zip(high.chunks_exact(channels)) {
+                for (of_channel, (&low, &high)) in extremes.iter_mut().zip(low.iter().zip(high)) {
+                    add(of_channel, low, high);
+                }
             }
         }
         for pixel in rest.chunks_exact(channels) {
@@ -241,8 +249,10 @@ impl Work for SumsOfFloats<'_> {
                     lanes[i] += f64::from(chunk[i]);
                 }
             }
-            for (i, lane) in lanes.into_iter().enumerate() {
-                sums[i % channels] += lane;
+            for pixel in lanes.chunks_exact(channels) {
+                for (sum, lane) in sums.iter_mut().zip(pixel) {
+                    *sum += lane;
+                }
             }
         }
         for pixel in rest.chunks_exact(channels) {
@@ -284,8 +294,10 @@ impl Work for SumsOfBytes<'_> {
                         lanes[i] += u16::from(chunk[i]);
                     }
                 }
-                for (i, lane) in lanes.into_iter().enumerate() {
-                    sums[i % channels] += u64::from(lane);
+                for pixel in lanes.chunks_exact(channels) {
+                    for (sum, &lane) in sums.iter_mut().zip(pixel) {
+                        *sum += u64::from(lane);
+                    }
                 }
             }
         }
