@@ -112,7 +112,7 @@ impl Report {
         let machine = machine::describe();
         let mut page = format!(
             "# Augmentation next to other libraries\n\nWritten by `cargo xtask bench augmentation`; every figure is in \
-             `augmentation.json`. {}, {} processors, {} GiB: {} threads each, {} in turns, each a process of its own \
+             `augmentation.json`. {}, {} processors, {:.0} GiB: {} threads each, {} in turns, each a process of its own \
              (`crates/augmentation/examples/augment_speed.rs`, `peers/augment.py`); other programs took at most {:.0} % of the \
              processors during a turn. Images a second of batches of 128, each image with its own draws; libraries that draw once for a \
              whole batch do less and are left out. Who reached less than half of the fastest other library in the first round takes no \
@@ -121,7 +121,7 @@ impl Report {
              share of what only reading and writing the batch in place takes (a flip happens to every second image).\n",
             machine["processor"].as_str().unwrap_or_default(),
             machine["processors"],
-            machine["memory_gib"],
+            machine["memory_gib"].as_f64().unwrap_or_default(),
             self.threads,
             self.rounds(),
             100.0 * self.cases.iter().filter_map(|case| case.others).fold(0.0, f64::max),
