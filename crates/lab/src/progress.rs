@@ -89,7 +89,7 @@ impl Progress {
     pub(crate) fn bar(&self, name: &str, steps: u64) -> ProgressBar {
         let bar = self.bars.add(ProgressBar::new(steps));
         bar.set_style(style(
-            "{prefix:24} {bar:30} {pos:>6}/{len} {elapsed:>4} (left {eta}) {wide_msg}",
+            "{prefix:20} {bar:20} {pos:>6}/{len} {elapsed:>4} (left {eta}) {wide_msg}",
         ));
         bar.set_prefix(name.to_string());
         bar.enable_steady_tick(Duration::from_millis(250));
@@ -98,7 +98,7 @@ impl Progress {
 
     /// A bar of the samples of a measuring, to be told of every batch; it ends the measuring where Ctrl-C was pressed.
     pub(crate) fn measuring(&self, samples: usize) -> Measuring {
-        Measuring(self.bar("measuring", samples as u64))
+        Measuring(self.bar("measuring images", samples as u64))
     }
 
     /// A sign of life and the time so far, for one piece of work whose end nobody can foretell.
@@ -116,7 +116,7 @@ impl Progress {
             .bars
             .add(bytes.map_or_else(ProgressBar::no_length, ProgressBar::new));
         bar.set_style(style(
-            "{prefix:40} {bar:20} {bytes:>10}/{total_bytes} {bytes_per_sec} (left {eta})",
+            "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} (left {eta})",
         ));
         bar.set_prefix(name.to_string());
         bar

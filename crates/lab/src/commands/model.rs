@@ -21,6 +21,11 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// Whether it comes with weights of its own.
+    pub(crate) fn has_weights(&self) -> bool {
+        self.saved.is_some()
+    }
+
     /// The network in float32: with the weights of the file, or with initial weights of the seed.
     pub(crate) fn into_network(self, seed: u64, device: &Device) -> Result<Network> {
         match self.saved {

@@ -4,6 +4,7 @@ mod merge;
 mod outputs;
 mod own;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -37,12 +38,20 @@ fn sweep(args: &SweepRunArgs) -> Result<()> {
     let study = study(args)?;
     study.check()?;
     let own = own::network(args)?;
+    let is_new = !args.out.exists();
     let records = Records::create(&args.out)?;
     let kept = records.verify()?;
-    let mut tasks = built(args, &context)?;
-    let own = own.map(|network| own::task(args, &context, network)).transpose()?;
-    let trained_as = own.as_ref().map(|task| (task.name().to_string(), own::words(args)));
-    tasks.extend(own);
+    let built = built(args, &context).and_then(|mut tasks| {
+        let own = own.map(|network| own::task(args, &context, network)).transpose()?;
+        let trained_as = own.as_ref().map(|task| (task.name().to_string(), own::words(args)));
+        tasks.extend(own);
+        Ok((tasks, trained_as))
+    });
+    let (tasks, trained_as) = built.inspect_err(|_| {
+        if is_new {
+            remove_empty(&args.out);
+        }
+    })?;
     let plan = study.plan(&tasks)?;
     records.write_plan(&plan)?;
     let workers = args.workers.unwrap_or_else(cores);
@@ -65,6 +74,14 @@ fn sweep(args: &SweepRunArgs) -> Result<()> {
         return show(&finished, &records, args.json);
     }
     outputs::incomplete(&finished, &records, args.json)
+}
+
+/// Takes away the folders that were made for records and got none.
+fn remove_empty(out: &Path) {
+    for folder in [out.join("records"), out.join("timings"), out.to_path_buf()] {
+        // What holds something stays.
+        let _ = std::fs::remove_dir(folder);
+    }
 }
 
 /// Runs what is missing of this shard, telling how far it is.

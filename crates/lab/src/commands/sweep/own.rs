@@ -9,6 +9,7 @@ use crate::cli::SweepRunArgs;
 use crate::commands::model;
 use crate::commands::train::{DEFAULT_DATA, canonical, fitting, warn_of_softmax};
 use crate::context::Context;
+use crate::progress::say;
 
 /// Epochs where none are asked for, and with `--quick`.
 const EPOCHS: (usize, usize) = (10, 2);
@@ -19,7 +20,16 @@ const QUICK_IMAGES: usize = 1_200;
 /// The network of `--model`; `Some(None)` where the data decide.
 pub(super) fn network(args: &SweepRunArgs) -> Result<Option<Option<ModelSpec>>> {
     match (&args.model, &args.data) {
-        (Some(word), _) => Ok(Some(Some(model::find(word).context("--model")?.spec))),
+        (Some(word), _) => {
+            let found = model::find(word).context("--model")?;
+            if found.has_weights() {
+                say(&format!(
+                    "note: {word} has weights; the runs draw new ones by their seeds, for optimizers are compared from the same beginnings \
+                     (lab train --model {word} goes on from those of the file)"
+                ));
+            }
+            Ok(Some(Some(found.spec)))
+        }
         (None, Some(_)) => Ok(Some(None)),
         (None, None) => Ok(None),
     }
@@ -52,13 +62,8 @@ pub(super) fn task(args: &SweepRunArgs, context: &Context, network: Option<Model
         count(dataset.test.len().min(images.most)),
         images.epochs
     );
-    Ok(Task::images(
-        format!("{model}_on_{data}"),
-        title,
-        network,
-        &dataset,
-        images,
-    )?)
+    Task::images(format!("{model}_on_{data}"), title, network, &dataset, images)
+        .with_context(|| format!("{model} on {data} (--model and --data choose others)"))
 }
 
 /// What `lab train` is given for the same network and data.
