@@ -204,9 +204,11 @@ impl Program {
         if path.is_file() {
             return Ok(Found::Here(path));
         }
+        // Pages name no folder of the machine that they were written on.
+        let place = path.strip_prefix(cargo::root()).unwrap_or(&path);
         Ok(Found::Missing(format!(
             "not installed ({} is not there): `cargo xtask bench setup --only {setup}`",
-            path.display()
+            place.display()
         )))
     }
 
