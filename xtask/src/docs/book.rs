@@ -1,14 +1,15 @@
 //! The pages as a book: `docs/book.toml` and `docs/SUMMARY.md` for mdBook.
 //!
 //! The pages are written for GitHub, which shows `$formulas$` and follows links to sources. mdBook does neither, so that the book
-//! is made of a copy in which links that leave `docs/` lead to the repository, and formulas have the brackets that MathJax looks for.
+//! is made of a copy in which links that leave `docs/` lead to the repository, and formulas are MathML.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
+use math_core::{LatexToMathML, MathCoreConfig, MathDisplay};
 
 use super::{links, pages};
 use crate::cargo;
@@ -82,10 +83,8 @@ fn copy(root: &Path, book: &Path) -> Result<()> {
     };
     for page in pages::in_docs(root)? {
         let text = fs::read_to_string(root.join(&page)).with_context(|| format!("{page} cannot be read"))?;
-        write(
-            &at(&page),
-            with_brackets(&with_remote_links(&page, &text, &repository)).as_bytes(),
-        )?;
+        let text = with_formulas(&page, &with_remote_links(&page, &text, &repository))?;
+        write(&at(&page), text.as_bytes())?;
     }
     let mut files = vec!["docs/book.toml".to_string()];
     files.extend(pages::under_docs(root, &[".png", ".svg"])?);
@@ -121,56 +120,77 @@ fn with_remote_links(page: &str, text: &str, repository: &str) -> String {
     changed
 }
 
-/// A page whose formulas stand in `\\( \\)` and `\\[ \\]`, with all that Markdown would take for its own escaped.
-fn with_brackets(text: &str) -> String {
+/// A page whose formulas are MathML, which browsers show without a script or a network.
+///
+/// # Errors
+/// If a formula uses what the converter does not know, or does not end.
+fn with_formulas(page: &str, text: &str) -> Result<String> {
+    let converter = LatexToMathML::new(MathCoreConfig::default())
+        .map_err(|(reason, ..)| anyhow!("formulas cannot be converted: {reason}"))?;
+    let convert = |formula: &str, number: usize, display: MathDisplay| {
+        let converted = converter.convert_with_local_state(formula, display);
+        let converted = converted.map_err(|reason| anyhow!("{page}:{number}: the formula '{formula}': {reason}"))?;
+        anyhow::Ok(escaped(&converted.mathml))
+    };
     let mut changed = String::new();
-    let mut display = false;
-    for (_, line, language) in pages::lines(text) {
+    // The lines so far of a formula that stands alone.
+    let mut alone: Option<String> = None;
+    for (number, line, language) in pages::lines(text) {
         let plain = links::without_code(line);
-        if language.is_some() || line.starts_with("    ") && !display || !(display || plain.contains('$')) {
+        if language.is_some() || alone.is_none() && (line.starts_with("    ") || !plain.contains('$')) {
             changed.push_str(line);
-        } else {
-            let mut rest = line;
-            let mut inline = false;
-            while !rest.is_empty() {
-                let blank = &plain[line.len() - rest.len()..];
-                let end = if inline || display {
-                    rest.find('$')
-                } else {
-                    blank.find('$')
+            changed.push('\n');
+            continue;
+        }
+        let mut rest = line;
+        while !rest.is_empty() {
+            let blank = &plain[line.len() - rest.len()..];
+            if let Some(formula) = &mut alone {
+                let end = rest.find("$$");
+                formula.push_str(&rest[..end.unwrap_or(rest.len())]);
+                formula.push('\n');
+                rest = end.map_or("", |end| &rest[end + 2..]);
+                if end.is_some() {
+                    changed.push_str(&convert(formula, number, MathDisplay::Block)?);
+                    alone = None;
                 }
-                .unwrap_or(rest.len());
-                let (piece, after) = rest.split_at(end);
-                if inline || display {
-                    changed.push_str(&escaped(piece));
+            } else if let Some(start) = blank.find('$') {
+                changed.push_str(&rest[..start]);
+                if let Some(after) = rest[start..].strip_prefix("$$") {
+                    alone = Some(String::new());
+                    rest = after;
                 } else {
-                    changed.push_str(piece);
+                    let after = &rest[start + 1..];
+                    let end = after
+                        .find('$')
+                        .ok_or_else(|| anyhow!("{page}:{number}: a formula begins with $ and does not end"))?;
+                    changed.push_str(&convert(&after[..end], number, MathDisplay::Inline)?);
+                    rest = &after[end + 1..];
                 }
-                rest = if let Some(after) = after.strip_prefix("$$") {
-                    changed.push_str(if display { "\\\\]" } else { "\\\\[" });
-                    display = !display;
-                    after
-                } else if let Some(after) = after.strip_prefix('$') {
-                    changed.push_str(if inline { "\\\\)" } else { "\\\\(" });
-                    inline = !inline;
-                    after
-                } else {
-                    after
-                };
+            } else {
+                changed.push_str(rest);
+                rest = "";
             }
         }
-        changed.push('\n');
+        if alone.is_none() {
+            changed.push('\n');
+        }
     }
-    changed
+    match alone {
+        None => Ok(changed),
+        Some(_) => bail!("{page}: a formula begins with $$ and does not end"),
+    }
 }
 
-fn escaped(formula: &str) -> String {
+/// An element on one line, with what Markdown would take for its own written as references.
+fn escaped(element: &str) -> String {
     let mut text = String::new();
-    for character in formula.chars() {
-        if "\\_*[]<>&~`|".contains(character) {
-            text.push('\\');
+    for character in element.chars() {
+        match character {
+            '\n' => text.push(' '),
+            '\\' | '_' | '*' | '[' | ']' | '`' | '|' | '~' => text.push_str(&format!("&#{};", u32::from(character))),
+            _ => text.push(character),
         }
-        text.push(character);
     }
     text
 }
@@ -210,15 +230,27 @@ mod tests {
     }
 
     #[test]
-    fn formulas_get_the_brackets_of_mathjax() {
-        assert_eq!(
-            with_brackets("a $x_1$ `$b$` $c$\n"),
-            "a \\\\(x\\_1\\\\) `$b$` \\\\(c\\\\)\n"
+    fn formulas_become_elements() {
+        let inline = with_formulas("x.md", "a $x_1$ `$b$` $c$\n").unwrap();
+        assert!(
+            inline.starts_with("a <math><msub>") && inline.contains(" `$b$` <math>"),
+            "{inline}"
         );
-        assert_eq!(with_brackets("$$\nx_i \\\\\n$$\n"), "\\\\[\nx\\_i \\\\\\\\\n\\\\]\n");
-        assert_eq!(
-            with_brackets("```sh\n$ cargo\n```\n    $ lab\n"),
-            "```sh\n$ cargo\n```\n    $ lab\n"
+        let alone = with_formulas("x.md", "$$\n\\frac{a}{b}\n$$\n").unwrap();
+        assert!(
+            alone.contains("<mfrac>") && alone.trim().lines().count() == 1,
+            "{alone}"
         );
+        let code = "```sh\n$ cargo\n```\n    $ lab\n";
+        assert_eq!(with_formulas("x.md", code).unwrap(), code);
+    }
+
+    #[test]
+    fn formulas_that_are_none_are_named_with_their_place() {
+        for text in ["a\nb $\\nothing$\n", "a\nb $x\n"] {
+            let error = with_formulas("docs/x.md", text).unwrap_err().to_string();
+            assert!(error.starts_with("docs/x.md:2: "), "{error}");
+        }
+        assert!(with_formulas("docs/x.md", "$$\nx\n").is_err());
     }
 }
