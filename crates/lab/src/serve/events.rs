@@ -1,14 +1,10 @@
 //! Events for every page that listens: those that come, and the last of each kind for those who come later.
 
 use std::io::Write;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-
-/// Events that a slow browser may be behind; then it is let go of, and comes back for the last of each kind.
-const BEHIND: usize = 64;
 
 /// So often a silent stream is written to, which shows whether anybody listens.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -23,25 +19,40 @@ pub(crate) struct Events(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
+    /// Tells that there is another event, or that there are no more.
+    news: Condvar,
     /// Tells that a listener has ended.
     gone: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// The last event of each kind, in the order in which the kinds came.
-    last: Vec<(String, Arc<str>)>,
-    listeners: Vec<SyncSender<Arc<str>>>,
+    /// The last event of each kind.
+    last: Vec<Last>,
+    /// How many events there were.
+    count: u64,
     /// Listeners whose threads run.
     running: usize,
     closed: bool,
 }
 
+/// The last event of a kind: a page that is slow needs no other of it, and is never behind.
+struct Last {
+    kind: String,
+    event: Arc<str>,
+    /// Its place among all events, from 1.
+    number: u64,
+    /// Whether it is for those alone who listened when it came.
+    passing: bool,
+}
+
 /// One page that listens.
 pub(super) struct Listener {
     events: Events,
-    first: Vec<Arc<str>>,
-    receiver: Receiver<Arc<str>>,
+    /// How many events there were when it came.
+    came: u64,
+    /// How many of them it has heard of.
+    heard: u64,
 }
 
 impl Events {
@@ -57,10 +68,7 @@ impl Events {
 
     /// The page's file is another one.
     pub(crate) fn changed(&self) {
-        let event: Arc<str> = "event: changed\ndata: {}\n\n".into();
-        self.lock()
-            .listeners
-            .retain(|listener| listener.try_send(Arc::clone(&event)).is_ok());
+        self.keep("changed".to_string(), "event: changed\ndata: {}\n\n".into(), true);
     }
 
     /// The last thing that is said.
@@ -70,16 +78,24 @@ impl Events {
 
     /// JSON has no line breaks of its own, so that an event is always one line of data.
     fn send(&self, kind: &str, key: &str, data: &Value) {
-        let event: Arc<str> = format!("event: {kind}\ndata: {data}\n\n").into();
-        let name = format!("{kind} {key}");
+        let event = format!("event: {kind}\ndata: {data}\n\n");
+        self.keep(format!("{kind} {key}"), event.into(), false);
+    }
+
+    fn keep(&self, kind: String, event: Arc<str>, passing: bool) {
         let mut state = self.lock();
-        match state.last.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, last)) => *last = Arc::clone(&event),
-            None => state.last.push((name, Arc::clone(&event))),
+        state.count += 1;
+        let last = Last {
+            number: state.count,
+            kind,
+            event,
+            passing,
+        };
+        match state.last.iter_mut().find(|known| known.kind == last.kind) {
+            Some(known) => *known = last,
+            None => state.last.push(last),
         }
-        state
-            .listeners
-            .retain(|listener| listener.try_send(Arc::clone(&event)).is_ok());
+        self.0.news.notify_all();
     }
 
     /// A listener more, where there are not `most` of them yet.
@@ -88,13 +104,11 @@ impl Events {
         if state.closed || state.running >= most {
             return None;
         }
-        let (sender, receiver) = sync_channel(BEHIND);
-        state.listeners.push(sender);
         state.running += 1;
         Some(Listener {
             events: self.clone(),
-            first: state.last.iter().map(|(_, event)| Arc::clone(event)).collect(),
-            receiver,
+            came: state.count,
+            heard: 0,
         })
     }
 
@@ -102,7 +116,7 @@ impl Events {
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        state.listeners.clear();
+        self.0.news.notify_all();
         let waited = self
             .0
             .gone
@@ -118,25 +132,45 @@ impl Events {
 
 impl Listener {
     /// Writes events until there are no more, or nobody reads them.
-    pub(super) fn write_to(self, mut stream: Box<dyn Write + Send>) {
+    pub(super) fn write_to(mut self, mut stream: Box<dyn Write + Send>) {
         // A browser that went away is no failure.
         let _ = self.write(&mut *stream);
     }
 
-    fn write(&self, stream: &mut dyn Write) -> std::io::Result<()> {
+    fn write(&mut self, stream: &mut dyn Write) -> std::io::Result<()> {
         super::write_head(stream)?;
-        for event in &self.first {
-            stream.write_all(event.as_bytes())?;
-        }
-        stream.flush()?;
-        loop {
-            match self.receiver.recv_timeout(HEARTBEAT) {
-                Ok(event) => stream.write_all(event.as_bytes())?,
-                Err(RecvTimeoutError::Timeout) => stream.write_all(b": still here\n\n")?,
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        while let Some(news) = self.news() {
+            if news.is_empty() {
+                stream.write_all(b": still here\n\n")?;
+            }
+            for event in news {
+                stream.write_all(event.as_bytes())?;
             }
             stream.flush()?;
         }
+        Ok(())
+    }
+
+    /// What this listener has not heard yet, in the order in which it came; nothing after a while, `None` after the end.
+    fn news(&mut self) -> Option<Vec<Arc<str>>> {
+        let waits = |state: &mut State| state.count == self.heard && !state.closed;
+        let waited = self
+            .events
+            .0
+            .news
+            .wait_timeout_while(self.events.lock(), HEARTBEAT, waits);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.count == self.heard && state.closed {
+            return None;
+        }
+        let is_new = |last: &&Last| last.number > self.heard && (!last.passing || last.number > self.came);
+        let mut news: Vec<&Last> = state.last.iter().filter(is_new).collect();
+        news.sort_by_key(|last| last.number);
+        let events = news.iter().map(|last| Arc::clone(&last.event)).collect();
+        let count = state.count;
+        drop(state);
+        self.heard = count;
+        Some(events)
     }
 }
 
@@ -151,11 +185,12 @@ impl Drop for Listener {
 mod tests {
     use super::*;
 
-    /// What a listener writes until the events are closed.
-    fn heard(events: &Events, listener: Listener) -> String {
+    /// What a listener writes if there are no more events.
+    fn heard(events: &Events, mut listener: Listener) -> String {
         let mut out = Vec::new();
-        events.lock().listeners.clear();
+        events.lock().closed = true;
         listener.write(&mut out).expect("memory can be written to");
+        events.lock().closed = false;
         String::from_utf8(out).expect("text")
     }
 
@@ -177,7 +212,6 @@ mod tests {
             [
                 r#"{"key":"loss","caption":"Loss","svg":"<svg>2</svg>"}"#,
                 r#"{"key":"accuracy","caption":"","svg":"<svg>\n3</svg>"}"#,
-                r#"{"text":"half","share":0.5}"#,
                 r#"{"text":"done","share":1.0}"#
             ]
         );
@@ -185,15 +219,21 @@ mod tests {
     }
 
     #[test]
-    fn who_is_too_slow_is_let_go_of() {
+    fn who_is_slow_hears_the_last_of_each_kind_and_the_end() {
         let events = Events::default();
+        events.changed();
         let slow = events.listen(2).expect("room");
-        for n in 0..2 * BEHIND {
+        for n in 0..1000 {
             events.state(&n.to_string(), 0.0);
         }
-        assert!(events.lock().listeners.is_empty());
+        events.end("over");
         let text = heard(&events, slow);
-        assert_eq!(text.matches("event: state").count(), BEHIND);
+        let kinds: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+        assert_eq!(kinds, ["state", "end"]);
+        assert!(text.contains(r#""text":"999""#) && text.contains("over"), "{text}");
+        let listener = events.listen(2).expect("room");
+        events.changed();
+        assert!(heard(&events, listener).contains("event: changed"));
         events.close();
         assert!(events.listen(2).is_none(), "nobody comes after the end");
     }
