@@ -19,9 +19,12 @@ const EPOCHS = 100_000;
 /** Epochs after which the curves are looked at. */
 const ENOUGH = 4;
 
+/** So small that an epoch takes a moment: after hundreds of them a curve has no marks any more that could be read here. */
+const BATCH = 2;
+
 /** A training that serves its page; `address` is where, `said` what it printed, `ended` its exit code. */
 const training = async () => {
-  const child = spawn(program, ["train", "--data", "digits", "--epochs", String(EPOCHS), "--serve", "0"], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(program, ["train", "--data", "digits", "--epochs", String(EPOCHS), "--batch-size", String(BATCH), "--serve", "0"], { stdio: ["ignore", "ignore", "pipe"] });
   const said = [];
   const ended = new Promise((resolve) => { child.on("exit", resolve); });
   const address = await new Promise((resolve, reject) => {
