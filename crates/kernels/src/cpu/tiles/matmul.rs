@@ -162,7 +162,7 @@ fn for_each_block(m: usize, n: usize, function: impl Fn(Block) + Sync) {
 const GROUP: usize = 8;
 
 /// Fills a vector with all tiles of a factor, strip after strip.
-fn pack_all<const PARTS: usize>(matrix: View<'_, f32>, side: Side, tiles: &mut Vec<Tile>) {
+pub(super) fn pack_all<const PARTS: usize>(matrix: View<'_, f32>, side: Side, tiles: &mut Vec<Tile>) {
     let (along_rows, along_columns) = matrix.strides();
     let (terms, lines, term_stride) = match side {
         Side::Left => (matrix.columns(), matrix.rows_count(), along_columns),

@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::amx::{DEPTH, EDGE, Tile, Tiles, is_available};
-use super::matmul::{Block, Packed, SMALL, chunks};
+use super::matmul::{Block, Packed, SMALL, chunks, pack_all};
 use super::split::{Side, pack};
 use super::with_parts;
 use crate::cpu::matmul::{Shared, View};
@@ -55,7 +55,8 @@ fn pieces<const PARTS: usize>(
     assert!(k == b.rows_count() && m * n * k > 0 && is_available());
     let blocks = k.div_ceil(DEPTH);
     let strip = blocks * PARTS;
-    let right = packed::<PARTS>(b, n.div_ceil(EDGE), blocks);
+    let mut right = Vec::new();
+    pack_all::<PARTS>(b, Side::Right, &mut right);
     (0..m.div_ceil(ROWS_OF_PIECE))
         .into_par_iter()
         .with_max_len(1)
@@ -82,11 +83,15 @@ fn pieces<const PARTS: usize>(
                 let tiles = Tiles::configure();
                 let shared = Shared::new(out.as_mut_ptr());
                 for range in chunks(blocks, PARTS) {
-                    let of = |tiles: &[MaybeUninit<Tile>]| Packed {
-                        first: tiles[range.start * PARTS..].as_ptr(),
+                    let from = range.start * PARTS;
+                    let left = Packed {
+                        first: left[from..].as_ptr(),
                         strip,
                     };
-                    let (left, right) = (of(left), of(&right));
+                    let right = Packed {
+                        first: right[from..].as_ptr().cast(),
+                        strip,
+                    };
                     // SAFETY: all strips of both factors were packed, and `out`, which is this thread's, holds the block.
                     unsafe { block.add::<PARTS>(&tiles, left, right, range.clone(), edge, &shared) }
                 }
@@ -96,15 +101,4 @@ fn pieces<const PARTS: usize>(
                 take(piece, out);
             },
         );
-}
-
-/// All tiles of a right factor, strip after strip.
-fn packed<const PARTS: usize>(b: View<'_, f32>, strips: usize, blocks: usize) -> Vec<MaybeUninit<Tile>> {
-    let mut tiles: Vec<MaybeUninit<Tile>> = vec![MaybeUninit::uninit(); strips * blocks * PARTS];
-    tiles
-        .par_chunks_exact_mut(blocks * PARTS)
-        .with_min_len(2)
-        .enumerate()
-        .for_each(|(strip, tiles)| pack::<PARTS>(b, Side::Right, strip, 0..blocks, tiles));
-    tiles
 }
