@@ -58,7 +58,11 @@ fn step(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().sample_size(20).measurement_time(std::time::Duration::from_secs(2));
+    // Short, as the benches of `kernels`, with which `cargo xtask bench kernels` runs them: a machine drifts over minutes, not in one.
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(std::time::Duration::from_millis(200))
+        .measurement_time(std::time::Duration::from_millis(600));
     targets = step
 }
 criterion_main!(benches);
