@@ -25,7 +25,7 @@ pub const READ: [Format; 8] = [
     Format::Npz,
 ];
 
-/// The formats that [`write`] writes.
+/// The formats that [`write()`] writes.
 pub const WRITTEN: [Format; 9] = [
     Format::Safetensors,
     Format::Keras,

@@ -29,7 +29,7 @@ pub enum Averaged {
 /// The k-th version of a sample has the draws of epoch `k - 1` of `seed`, so a seed that trained nothing should be given.
 ///
 /// # Errors
-/// As [`predict`]; [`Error::Option`] for no copies, [`Error::Augmentation`] where a step fails.
+/// As [`predict`](crate::predict); [`Error::Option`] for no copies, [`Error::Augmentation`] where a step fails.
 pub fn predict_augmented(
     network: &Network,
     samples: &Samples,
