@@ -73,7 +73,7 @@ enum Command {
         packages: Vec<String>,
     },
     /// Ask cargo semver-checks and cargo public-api about the interfaces of the libraries, where these are installed
-    Api,
+    Api(api::ApiArgs),
     /// Check what the compiler does not: the arrows between crates, `unsafe` only in kernels, the size of files
     Tidy,
     /// Check the page and the JSON records of `all`: complete, self-contained, well-formed
@@ -139,7 +139,7 @@ fn main() -> Result<ExitCode> {
         Command::Bench(args) => bench::run(&args),
         Command::Docs(args) => docs::run(&args),
         Command::Examples { packages } => examples::run(&packages),
-        Command::Api => api::check(),
+        Command::Api(options) => api::check(&options),
         Command::Tidy => tidy::check(),
         Command::CheckPage { folder } => page::check(&folder),
         Command::Browser { folder } => browser::check(&folder),
