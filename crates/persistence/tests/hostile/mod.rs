@@ -143,6 +143,19 @@ fn keras(config: &str) -> Vec<u8> {
     archive(&[("config.json", config.as_bytes()), ("model.weights.h5", &[0; 100])])
 }
 
+/// A Keras archive of this many dense layers, with an HDF5 file in which there is nothing for them.
+fn keras_without_weights(layers: usize) -> Vec<u8> {
+    let layer =
+        r#"{"class_name":"Dense","config":{"units":1,"kernel_initializer":{"class_name":"Zeros","config":{}}}}"#;
+    let config = format!(
+        r#"{{"class_name": "Sequential", "config": {{"name": "m", "layers": [
+            {{"class_name": "InputLayer", "config": {{"batch_shape": [null, 1], "dtype": "float32", "name": "x"}}}},{}]}}}}"#,
+        vec![layer; layers].join(",")
+    );
+    let weights = hdf5_pure::FileBuilder::new().finish().unwrap();
+    archive(&[("config.json", config.as_bytes()), ("model.weights.h5", &weights)])
+}
+
 /// Names and bytes of files that claim terabytes, or are deeper or more than anybody means: all are refused.
 pub(crate) fn claims() -> Vec<(&'static str, Vec<u8>)> {
     let long = |length: u64| [&length.to_le_bytes()[..], b"{}"].concat();
@@ -246,6 +259,9 @@ pub(crate) fn claims() -> Vec<(&'static str, Vec<u8>)> {
                 r#"{{"class_name": "Sequential", "config": {{"layers": [{layers}]}}}}"#
             ))
         }),
+        // As many as are read, and one more than that.
+        ("layers_without_weights.keras", keras_without_weights(2047)),
+        ("layers_that_are_too_many.keras", keras_without_weights(2048)),
         ("layers_without_end.keras", {
             let layers = vec![r#"{"class_name":"ReLU"}"#; 40_000].join(",");
             keras(&format!(
