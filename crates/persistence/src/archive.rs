@@ -22,11 +22,16 @@ struct Member {
 
 /// When the CRC-32 of a stored member is compared, for which all of its bytes are looked at.
 #[derive(Clone, Copy)]
-pub(crate) enum Checked {
+pub(crate) enum Checked<'a> {
     /// Before anything is read.
     Now,
-    /// When it, or a part of it, is used as numbers for the first time; the format is for the message.
-    InUse(&'static str),
+    /// When it, or a part of it, is used as numbers for the first time.
+    InUse {
+        /// For the message.
+        format: &'static str,
+        /// Lengths and sums of its parts, where they are known.
+        sums: &'a [(usize, u32)],
+    },
     /// By nobody: PyTorch does not either.
     Never,
 }
@@ -132,7 +137,7 @@ impl Archive {
     /// The bytes of a member: those of the file where they are stored as they are.
     ///
     /// What is unpacked is compared with its CRC-32 while that is done; `checked` says when it is for a member that is stored as it is.
-    pub(crate) fn member(&self, name: &str, checked: Checked) -> Result<Option<Source>> {
+    pub(crate) fn member(&self, name: &str, checked: Checked<'_>) -> Result<Option<Source>> {
         let Some(member) = self.members.get(name) else {
             return Ok(None);
         };
@@ -154,10 +159,10 @@ impl Archive {
         if !member.deflated {
             match checked {
                 Checked::Now => check(member.size, crc32fast::hash(part.bytes()))?,
-                Checked::InUse(format) => {
-                    let (name, path, expected) = (name.to_string(), part.path().to_path_buf(), member.crc32);
-                    let wrong = move |found| another_sum(&name, found, expected).in_file(&path, format);
-                    return Ok(Some(part.checked(member.crc32, wrong)));
+                Checked::InUse { format, sums } => {
+                    let (name, path) = (name.to_string(), part.path().to_path_buf());
+                    let wrong = move |found, expected| another_sum(&name, found, expected).in_file(&path, format);
+                    return Ok(Some(part.checked(member.crc32, sums, wrong)));
                 }
                 Checked::Never => {}
             }

@@ -38,8 +38,7 @@ pub(crate) fn write(
     let file = builder.tempfile_in(folder).map_err(failed)?;
     let mut output = Output::of(file.as_file()).map_err(failed)?;
     fill(&mut output, &failed)?;
-    output.finish().map_err(failed)?;
-    let size = file.as_file().metadata().map_err(failed)?.len();
+    let size = output.finish().map_err(failed)?;
     #[cfg(unix)]
     let replaced = replaced(path);
     file.persist(path).map_err(|error| failed(error.error))?;

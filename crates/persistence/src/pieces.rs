@@ -12,13 +12,16 @@ use crate::stored::{Data, StoredTensor};
 /// Bytes of a piece, a whole number of numbers of every format: some lie in the cache of a core at once.
 pub(crate) const PIECE: usize = 1 << 20;
 
-/// What `read` makes of each piece, given with its start, in the order of the pieces; many pieces are read by all threads.
-pub(crate) fn in_pieces<T: Send>(bytes: &[u8], read: impl Fn(&[u8], usize) -> T + Sync) -> Vec<T> {
-    if bytes.len() <= PIECE {
-        return vec![read(bytes, 0)];
+/// Bytes of a piece that is only looked at: what was summed is still in the inner caches of a core when it is used. With pieces of a mebibyte,
+/// summing and using 400 MB took a tenth more of the processor's time.
+pub(crate) const LOOK: usize = 1 << 18;
+
+/// What `read` makes of each piece, in the order of the pieces; many pieces are read by all threads.
+pub(crate) fn in_pieces<T: Send>(bytes: &[u8], read: impl Fn(&[u8]) -> T + Sync) -> Vec<T> {
+    if bytes.len() <= LOOK {
+        return vec![read(bytes)];
     }
-    let pieces = bytes.par_chunks(PIECE).enumerate();
-    pieces.map(|(index, piece)| read(piece, index * PIECE)).collect()
+    bytes.par_chunks(LOOK).map(&read).collect()
 }
 
 impl StoredTensor {
@@ -26,7 +29,7 @@ impl StoredTensor {
     /// pieces lie in the file.
     ///
     /// That is the order of [`StoredTensor::bytes`], but for tensors that lie in another layout than their own (a matrix of a PyTorch
-    /// checkpoint, whose axes are exchanged): these come in the order of the file, and are not turned. A piece has a mebibyte and is
+    /// checkpoint, whose axes are exchanged): these come in the order of the file, and are not turned. A piece has 256 KiB and is
     /// the same whatever the number of threads. A checksum is compared on the way.
     ///
     /// ```
@@ -35,7 +38,7 @@ impl StoredTensor {
     /// let bytes: Vec<u8> = (0..300_000).flat_map(|i| (i as f32).to_le_bytes()).collect();
     /// let tensor = StoredTensor::in_memory(Dtype::F32, vec![300, 1000], bytes).ok_or("another size")?;
     /// let zeros = tensor.scan(|piece| piece.as_chunks::<4>().0.iter().filter(|number| **number == [0; 4]).count())?;
-    /// assert_eq!(zeros, [1, 0]);
+    /// assert_eq!(zeros, [1, 0, 0, 0, 0]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -46,7 +49,7 @@ impl StoredTensor {
         match &self.data {
             Data::File(part) => part.scan(read),
             Data::Turned(turned) if turned.is_all_of_base() => turned.base.scan(read),
-            _ => self.lend(|bytes| in_pieces(bytes, |piece, _| read(piece))),
+            _ => self.lend(|bytes| in_pieces(bytes, read)),
         }
     }
 
@@ -128,6 +131,8 @@ mod tests {
     fn a_scan_of_what_is_turned_sees_the_numbers_of_the_file() {
         let (base, turned) = pair();
         assert!(turned.scan(<[u8]>::to_vec).unwrap().concat() == *base.bytes().unwrap());
-        assert_eq!(turned.scan(<[u8]>::len).unwrap(), [PIECE, 420_000 * 4 - PIECE]);
+        let mut lengths = vec![LOOK; 420_000 * 4 / LOOK];
+        lengths.push(420_000 * 4 % LOOK);
+        assert_eq!(turned.scan(<[u8]>::len).unwrap(), lengths);
     }
 }

@@ -106,10 +106,22 @@ impl Source {
         })
     }
 
-    /// The same bytes, whose CRC-32 is compared when they, or a part of them, are used as numbers for the first time. `wrong` says
-    /// what is wrong where another sum is found.
-    pub(crate) fn checked(self, crc32: u32, wrong: impl Fn(u32) -> Error + Send + Sync + 'static) -> Self {
-        let check = Arc::new(Check::new(self.clone(), crc32, wrong));
+    /// As [`Source::part`], of the whole file.
+    pub(crate) fn at(&self, range: Range<usize>) -> Option<Source> {
+        self.whole().get(range.clone())?;
+        Some(Source { range, ..self.clone() })
+    }
+
+    /// The same bytes, whose CRC-32 is compared when they, or a part of them, are used as numbers for the first time. Where `sums` are
+    /// lengths and sums of spans that are together all of them, only the spans that are used are looked at. `wrong` says what is wrong
+    /// where another sum is found than the expected one.
+    pub(crate) fn checked(
+        self,
+        crc32: u32,
+        sums: &[(usize, u32)],
+        wrong: impl Fn(u32, u32) -> Error + Send + Sync + 'static,
+    ) -> Self {
+        let check = Arc::new(Check::new(self.clone(), crc32, Box::new(wrong)).in_spans(sums));
         Source {
             check: Some(check),
             ..self
@@ -131,7 +143,7 @@ impl Source {
     pub(crate) fn scan<T: Send>(&self, read: impl Fn(&[u8]) -> T + Sync) -> Result<Vec<T>> {
         match &self.check {
             Some(check) => check.pass_while(self, read),
-            None => Ok(in_pieces(self.bytes(), |piece, _| read(piece))),
+            None => Ok(in_pieces(self.bytes(), read)),
         }
     }
 

@@ -83,7 +83,7 @@ impl StoredTensor {
     pub(crate) fn with_checksum(mut self, name: &str, crc32: u32) -> Self {
         if let Data::File(part) = self.data {
             let (path, name, offset) = (part.path().to_path_buf(), shorten(name), part.offset());
-            self.data = Data::File(part.checked(crc32, move |found| Error::Checksum {
+            self.data = Data::File(part.checked(crc32, &[], move |found, crc32| Error::Checksum {
                 path: path.clone(),
                 place: format!("the tensor '{name}' (from byte {offset})"),
                 expected: format!("{crc32:08x}"),

@@ -294,3 +294,46 @@ proptest! {
         }
     }
 }
+
+/// The archive has one checksum of all weights, and ours one of each large tensor beside it.
+#[test]
+fn of_our_own_archives_only_what_is_used_is_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wide.keras");
+    let wide = ModelSpec::sequential("wide").input([200]);
+    let wide = wide.add("first", Dense::new(200)).add("second", Dense::new(200));
+    let network = network(wide.build().unwrap(), 7);
+    let metadata = Metadata::default();
+    persistence::save(&path, &contents(&network, None, &metadata), Precision::F32).unwrap();
+    let kernel = |name: &str| {
+        persistence::open(&path).unwrap().weights[name]
+            .bytes()
+            .map(|bytes| bytes.into_owned())
+    };
+    let second = kernel("second/kernel").unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(64).position(|window| window == &second[..64]).unwrap();
+    bytes[at + 1000] ^= 4;
+    std::fs::write(&path, &bytes).unwrap();
+    kernel("first/kernel").unwrap();
+    let error = kernel("second/kernel").unwrap_err();
+    assert!(error.to_string().contains("CRC-32"), "{error}");
+    // Sums that do not add up to that of the archive are those of other bytes: then all of it is compared.
+    let digits = br#""crc32":[["#;
+    let at = bytes.windows(digits.len()).position(|window| window == digits).unwrap();
+    assert!(persistence::open(&path).is_ok());
+    bytes[at + 1] = b'C';
+    let start = bytes[..at]
+        .windows(4)
+        .rposition(|window| window == b"PK\x03\x04")
+        .unwrap();
+    let member = start + 30 + "metadata.json".len();
+    let size = u32::from_le_bytes(bytes[start + 18..start + 22].try_into().unwrap()) as usize;
+    let sum = crc32fast::hash(&bytes[member..member + size]).to_le_bytes();
+    bytes[start + 14..start + 18].copy_from_slice(&sum);
+    let entry = bytes.windows(4).rposition(|window| window == b"PK\x01\x02").unwrap();
+    bytes[entry + 16..entry + 20].copy_from_slice(&sum);
+    std::fs::write(&path, &bytes).unwrap();
+    let error = kernel("first/kernel").unwrap_err();
+    assert!(error.to_string().contains("CRC-32"), "{error}");
+}

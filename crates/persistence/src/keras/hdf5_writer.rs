@@ -77,6 +77,10 @@ impl Tree {
             ..Skeleton::default()
         };
         builder.finish_to(&mut skeleton).map_err(wrong)?;
+        if large.is_empty() {
+            let (skeleton, placed) = (Arc::new(skeleton), Vec::new());
+            return Ok(LaidOut { skeleton, placed });
+        }
         let (skeleton, mut placed) = (Arc::new(skeleton), Vec::with_capacity(large.len()));
         let finished = hdf5_pure::File::from_source(Asked(Arc::clone(&skeleton))).map_err(wrong)?;
         for (path, tensor) in large {
@@ -194,6 +198,19 @@ pub(super) struct LaidOut<'a> {
 }
 
 impl LaidOut<'_> {
+    /// How long the parts are that follow each other: what is around the large tensors, and these.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
+        let mut position = 0;
+        let placed = self.placed.iter().flat_map(move |(address, tensor)| {
+            let before = (address - position) as usize;
+            position = address + tensor.byte_len() as u64;
+            [before, tensor.byte_len()]
+        });
+        let last = self.placed.last();
+        let rest = self.skeleton.end() - last.map_or(0, |(address, tensor)| address + tensor.byte_len() as u64);
+        placed.chain([rest as usize])
+    }
+
     /// Writes it from its first byte to its last, tensor by tensor.
     pub(super) fn write(&self, out: &mut (impl Write + Send), failed: &dyn Fn(io::Error) -> Error) -> Result<()> {
         let mut rest = self.skeleton.kept.as_slice();

@@ -6,6 +6,7 @@ mod legacy;
 mod links;
 mod places;
 mod read;
+mod sums;
 mod variables;
 mod write;
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::hdf5::H5File;
 use super::places::Places;
+use super::sums::table_of;
 use super::variables::{state, variables};
 use super::{CONFIG, METADATA, OPTIMIZER_VARIABLES, WEIGHTS};
 use crate::archive::{Archive, Checked};
@@ -31,7 +32,7 @@ pub(crate) fn read_archive(source: &Source) -> Result<Model> {
         .as_object_mut()
         .and_then(|entries| entries.shift_remove("compile_config"));
     model.metadata.compile = compile.filter(|value| !value.is_null());
-    let spec = description(source, &config.to_string())?;
+    let mut sums = Vec::new();
     if archive.names().any(|name| name == METADATA) {
         let metadata: Value = parsed(
             source,
@@ -41,23 +42,30 @@ pub(crate) fn read_archive(source: &Source) -> Result<Model> {
         let entries = metadata.as_object().into_iter().flatten();
         let texts = entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string())));
         model.texts.extend(texts);
+        sums = table_of(&metadata);
     }
+    // Before the layers are made, which takes far longer than to see that there is nothing to fill them with.
+    let in_use = Checked::InUse {
+        format: ARCHIVE,
+        sums: &sums,
+    };
+    let weights = member(source, &archive, WEIGHTS, in_use)?;
+    let read = H5File::open(&weights).and_then(|file| file.tensors());
+    // What makes no sense was perhaps damaged on its way, and then that is what is wrong with it.
+    let tensors = read.or_else(|error| weights.verify().and(Err(error)))?;
+    let spec = description(source, &config.to_string())?;
     for name in archive
         .names()
         .filter(|name| ![CONFIG, METADATA, WEIGHTS].contains(name))
     {
         model.notes.push(format!("the member '{}' was not read", shorten(name)));
     }
-    let weights = member(source, &archive, WEIGHTS, Checked::InUse(ARCHIVE))?;
-    let read = H5File::open(&weights).and_then(|file| file.tensors());
-    // What makes no sense was perhaps damaged on its way, and then that is what is wrong with it.
-    let tensors = read.or_else(|error| weights.verify().and(Err(error)))?;
     describe_with(&mut model, spec, tensors)?;
     Ok(model)
 }
 
 /// A member that cannot be missing.
-fn member(source: &Source, archive: &Archive, name: &str, checked: Checked) -> Result<Source> {
+fn member(source: &Source, archive: &Archive, name: &str, checked: Checked<'_>) -> Result<Source> {
     let found = archive.member(name, checked);
     found
         .map_err(|fault| fault.in_file(source.path(), ARCHIVE))?

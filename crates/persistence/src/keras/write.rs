@@ -10,6 +10,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::hdf5_writer::Tree;
 use super::places::Places;
+use super::sums::{CRC32, Summing};
 use super::variables::{Variable, values, variables};
 use super::{CONFIG, METADATA, OPTIMIZER_VARIABLES, WEIGHTS};
 use crate::output::Output;
@@ -27,20 +28,23 @@ type Failed<'a> = &'a dyn Fn(io::Error) -> Error;
 /// Writes a `.keras` archive. Members are stored as they are, as Keras does, so that weights can be used where they lie.
 pub(crate) fn write_archive(model: &Model, out: &mut Output, failed: Failed<'_>) -> Result<()> {
     let config = config(model)?;
-    // The date is left at its beginning: the same model gives the same bytes.
-    let metadata = json!({"keras_version": VERSION, "date_saved": "1980-01-01@00:00:00"});
     let tree = tree(model)?;
+    let laid_out = tree.laid_out(Format::Keras)?;
     let zipped = |error: zip::result::ZipError| failed(error.into());
     let mut archive = ZipWriter::new(out);
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    for (name, value) in [(METADATA, &metadata), (CONFIG, &config)] {
-        archive.start_file(name, options).map_err(zipped)?;
-        archive.write_all(value.to_string().as_bytes()).map_err(failed)?;
-    }
+    archive.start_file(CONFIG, options).map_err(zipped)?;
+    archive.write_all(config.to_string().as_bytes()).map_err(failed)?;
     archive
         .start_file(WEIGHTS, options.large_file(tree.bytes() > SMALL_ENOUGH))
         .map_err(zipped)?;
-    tree.write(Format::Keras, &mut archive, failed)?;
+    let mut summing = Summing::new(&mut archive, laid_out.lengths());
+    laid_out.write(&mut summing, failed)?;
+    // The date is left at its beginning: the same model gives the same bytes.
+    let mut metadata = json!({"keras_version": VERSION, "date_saved": "1980-01-01@00:00:00"});
+    metadata[CRC32] = summing.table();
+    archive.start_file(METADATA, options).map_err(zipped)?;
+    archive.write_all(metadata.to_string().as_bytes()).map_err(failed)?;
     archive.finish().map_err(zipped)?;
     Ok(())
 }

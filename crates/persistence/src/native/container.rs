@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 
 use safetensors::tensor::{Metadata as Header, SafeTensors};
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
@@ -45,33 +45,35 @@ pub(super) fn write<W: Write + Seek + Send>(
     order.sort_by(|(a, left), (b, right)| right.dtype().cmp(&left.dtype()).then(a.cmp(b)));
     texts.insert(SHA256.to_string(), "0".repeat(DIGITS));
     texts.insert(CRC32.to_string(), "0".repeat(SHORT * order.len()));
-    let start = header(&order, &texts);
-    let mut writer = BufWriter::with_capacity(1 << 20, out);
-    writer.write_all(&start).map_err(failed)?;
+    let mut start = header(&order, &texts);
+    out.write_all(&start).map_err(failed)?;
     let mut sums = String::with_capacity(SHORT * order.len());
     for (_, tensor) in &order {
         let mut sum = crc32fast::Hasher::new();
         let written = tensor.lend_pieces(|piece| {
             sum.update(piece);
-            writer.write_all(piece)
+            out.write_all(piece)
         });
         written?.map_err(failed)?;
         // Writing to a String cannot fail.
         let _ = write!(sums, "{:08x}", sum.finalize());
         tensor.release();
     }
-    writer.flush().map_err(failed)?;
-    texts.insert(CRC32.to_string(), sums);
-    let mut start = header(&order, &texts);
+    fill_in(&mut start, CRC32, &sums);
     let sum = hex(Sha256::digest(&start));
-    // In JSON text a quote within a string is escaped, so this can only be the key itself.
-    let key = format!("\"{SHA256}\":\"");
-    if let Some(at) = find(&start, key.as_bytes()) {
-        start[at + key.len()..at + key.len() + DIGITS].copy_from_slice(sum.as_bytes());
-    }
-    let out = writer.into_inner().map_err(|error| failed(error.into_error()))?;
+    fill_in(&mut start, SHA256, &sum);
     out.seek(SeekFrom::Start(0)).map_err(failed)?;
     out.write_all(&start).map_err(failed)
+}
+
+/// Puts digits in the place that was kept for them.
+fn fill_in(start: &mut [u8], key: &str, digits: &str) {
+    // In JSON text a quote within a string is escaped, so this can only be the key itself.
+    let key = format!("\"{key}\":\"");
+    let place = find(start, &key).map(|at| at + key.len());
+    if let Some(kept) = place.and_then(|at| start.get_mut(at..at + digits.len())) {
+        kept.copy_from_slice(digits.as_bytes());
+    }
 }
 
 /// The file up to its first tensor.
@@ -260,7 +262,7 @@ fn checksum(header: &[u8], data: &[u8], stated: &str) -> Option<String> {
     if stated.len() != DIGITS {
         return None;
     }
-    let at = find(header, stated.as_bytes())?;
+    let at = find(header, stated)?;
     let mut hash = Sha256::new();
     hash.update(&header[..at]);
     hash.update("0".repeat(DIGITS));
@@ -269,8 +271,10 @@ fn checksum(header: &[u8], data: &[u8], stated: &str) -> Option<String> {
     Some(hex(hash.finalize()))
 }
 
-fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
-    bytes.windows(part.len()).position(|window| window == part)
+/// Where a text is in the file up to its first tensor: behind the length of the header, which is UTF-8.
+fn find(start: &[u8], text: &str) -> Option<usize> {
+    let (length, header) = start.split_first_chunk::<8>()?;
+    Some(length.len() + std::str::from_utf8(header).ok()?.find(text)?)
 }
 
 fn hex(digest: impl AsRef<[u8]>) -> String {

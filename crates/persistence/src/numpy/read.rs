@@ -57,7 +57,11 @@ fn archive(source: &Source) -> Result<Vec<(String, StoredTensor)>> {
         let Some(name) = member.strip_suffix(".npy") else {
             return Err(Fault::new(place(), "is no array: its name does not end in .npy"));
         };
-        if let Some(part) = archive.member(member, Checked::InUse("NumPy archive"))? {
+        let in_use = Checked::InUse {
+            format: "NumPy archive",
+            sums: &[],
+        };
+        if let Some(part) = archive.member(member, in_use)? {
             // What makes no sense was perhaps damaged on its way, and then that is what is wrong with it.
             let damaged = |fault: Fault| archive.member(member, Checked::Now).and(Err(fault.within(&place())));
             tensors.push((name.to_string(), array(&part).or_else(damaged)?));
