@@ -66,16 +66,16 @@ fn model(parameters: f64) -> Outcome<Model> {
 fn time(folder: &Path, parameters: f64) -> Outcome {
     let model = model(parameters)?;
     let bytes: usize = model.weights.values().map(StoredTensor::byte_len).sum();
-    let report = |format: &str, op: &str, seconds: f64, disk: Option<f64>| {
+    let report = |format: &str, op: &str, seconds: f64, disk: Option<[f64; 2]>| {
         let mut out = std::io::stdout().lock();
         let line = json!({
             "format": format, "params": bytes / 4, "op": op, "ms": seconds * 1e3, "gb_per_s": bytes as f64 / seconds / 1e9,
-            "disk_ms": disk.map(|seconds| seconds * 1e3),
+            "disk_ms": disk.map(|[plain, _]| plain * 1e3), "safe_disk_ms": disk.map(|[_, safe]| safe * 1e3),
         });
         // Nobody who does not read the lines wants to know that they cannot be written.
         let _ = writeln!(out, "{line}");
     };
-    let plain = folder.join("plain.bin");
+    let (plain, safe) = (folder.join("plain.bin"), folder.join("safe.bin"));
     let content: Vec<u8> = model
         .weights
         .values()
@@ -85,18 +85,28 @@ fn time(folder: &Path, parameters: f64) -> Outcome {
     // An .npy file is one array.
     for format in persistence::WRITTEN.into_iter().filter(|format| *format != Format::Npy) {
         let path = folder.join(format!("model.{}", format.ending()));
-        // What the disk does: the same bytes, written to a new file in one go and synced, in turns with our own saving.
-        let (mut disk, mut ours) = (Vec::new(), Vec::new());
+        // What the disk does: the same bytes, written to a new file in one go and synced, and the same so that a crash leaves the old file
+        // or the new one, in turns with our own saving.
+        let (mut disk, mut guarded, mut ours) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..REPEATS {
-            disk.push(seconds(|| {
-                let mut file = fs::File::create_new(&plain)?;
-                file.write_all(&content)?;
-                Ok(file.sync_all()?)
-            })?);
+            disk.push(seconds(|| synced(&plain, &content))?);
             fs::remove_file(&plain)?;
+            guarded.push(seconds(|| {
+                synced(&plain, &content)?;
+                fs::rename(&plain, &safe)?;
+                if cfg!(unix) {
+                    fs::File::open(folder)?.sync_all()?;
+                }
+                Ok(())
+            })?);
             ours.push(seconds(|| Ok(persistence::write(&path, &model).map(drop)?))?);
         }
-        report(format.ending(), "save", median(ours), Some(median(disk)));
+        report(
+            format.ending(),
+            "save",
+            median(ours),
+            Some([median(disk), median(guarded)]),
+        );
         if persistence::READ.contains(&format) {
             let opened = repeated(|| Ok(persistence::open(&path).map(drop)?))?;
             report(format.ending(), "open", opened, None);
@@ -104,7 +114,14 @@ fn time(folder: &Path, parameters: f64) -> Outcome {
         }
         fs::remove_file(&path)?;
     }
-    Ok(())
+    Ok(fs::remove_file(&safe)?)
+}
+
+/// A new file in one go, on the disk.
+fn synced(path: &Path, content: &[u8]) -> Outcome {
+    let mut file = fs::File::create_new(path)?;
+    file.write_all(content)?;
+    Ok(file.sync_all()?)
 }
 
 /// Opens a file and looks at every number once, its checksum included; what is a matrix of PyTorch is not turned, as in PyTorch.
