@@ -102,6 +102,9 @@ impl ValueRange {
     pub(crate) fn to_bytes(self, value: f32) -> f32 {
         if self == Self::BYTES {
             value
+        } else if self.width() == 1.0 {
+            // The same bits; a division is most of the time of a loop that has one.
+            (value - self.low) * 255.0
         } else {
             (value - self.low) / self.width() * 255.0
         }

@@ -97,6 +97,59 @@ pub(crate) fn of_floats<const C: usize>(source: &[f32], below: &[f32], places: &
     }
 }
 
+/// Of floats whose places follow each other in a row, all but a few, so that nothing has to be gathered; the same bits. `count` pixels are
+/// needed. Says whether it was so; if not, nothing has happened.
+#[inline(always)]
+pub(crate) fn of_floats_in_a_row<const C: usize>(
+    source: &[f32],
+    below: &[f32],
+    places: &Places,
+    count: usize,
+    out: &mut [[f32; C]; CHUNK],
+) -> bool {
+    let Some((first, strangers)) = places.counted(count) else {
+        return false;
+    };
+    let first = first as usize;
+    let (Some(left), Some(right)) = (pixels::<C>(source, first), pixels::<C>(source, first + 1)) else {
+        return false;
+    };
+    let (Some(low_left), Some(low_right)) = (pixels::<C>(below, first), pixels::<C>(below, first + 1)) else {
+        return false;
+    };
+    // All of them lie between the same rows.
+    let dy = places.down[0];
+    let mut across = [[0f32; C]; CHUNK];
+    for j in 0..CHUNK {
+        across[j] = [places.right[j]; C];
+    }
+    let (left, right, low_left, low_right) = (flat(left), flat(right), flat(low_left), flat(low_right));
+    let (across, out_flat) = (flat(&across), &mut out.as_flattened_mut()[..CHUNK * C]);
+    for i in 0..CHUNK * C {
+        out_flat[i] = mean([left[i], right[i], low_left[i], low_right[i]], across[i], dy);
+    }
+    for j in strangers {
+        let at = places.numbers[j] as usize * C;
+        for c in 0..C {
+            let of = |values: &[f32], at: usize| values.get(at + c).copied().unwrap_or_default();
+            let around = [of(source, at), of(source, at + C), of(below, at), of(below, at + C)];
+            out[j][c] = mean(around, places.right[j], dy);
+        }
+    }
+    true
+}
+
+/// Pixels from one on, where there are enough.
+#[inline(always)]
+fn pixels<const C: usize>(values: &[f32], first: usize) -> Option<&[[f32; C]; CHUNK]> {
+    values.get(first * C..)?.as_chunks().0.first_chunk()
+}
+
+#[inline(always)]
+fn flat<const C: usize>(pixels: &[[f32; C]; CHUNK]) -> &[f32] {
+    &pixels.as_flattened()[..CHUNK * C]
+}
+
 #[inline(always)]
 fn mean([left, right, low_left, low_right]: [f32; 4], dx: f32, dy: f32) -> f32 {
     let above = (1.0 - dx) * left + dx * right;

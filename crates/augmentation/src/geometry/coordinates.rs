@@ -18,6 +18,17 @@ const STEPS: [f32; CHUNK] = {
     steps
 };
 
+/// The same in whole numbers.
+const COUNTED: [u32; CHUNK] = {
+    let mut counted = [0; CHUNK];
+    let mut i = 1;
+    while i < CHUNK {
+        counted[i] = i as u32;
+        i += 1;
+    }
+    counted
+};
+
 /// Where each output pixel comes from, in f32, as Keras computes it, so that rounding in `nearest` falls on the same side.
 pub(super) struct Coordinates {
     m: [f32; 9],
@@ -30,6 +41,11 @@ impl Coordinates {
             m: matrix.0.map(|v| v as f32),
             affine: matrix.is_affine(),
         }
+    }
+
+    /// Whether neighbours in a row come from neighbours in a row.
+    pub(super) fn keep_rows(&self) -> bool {
+        self.affine && self.m[0] == 1.0 && self.m[3] == 0.0
     }
 
     /// The places of the output pixels `(first, y)`, `(first + 1, y)`, ...; NaN on the horizon.
@@ -77,6 +93,25 @@ impl Places {
             right: [0.0; CHUNK],
             down: [0.0; CHUNK],
         }
+    }
+
+    /// Of the first `count` places, those that do not follow from the one in the middle by counting, and the number of the first pixel
+    /// by that count; none where it is below 0, or more than a few do not follow.
+    #[inline(always)]
+    pub(crate) fn counted(&self, count: usize) -> Option<(u32, impl Iterator<Item = usize>)> {
+        const FEW: u32 = 6;
+        let middle = count / 2;
+        let first = self.numbers[middle].checked_sub(middle as u32)?;
+        let mut strangers = [0u32; CHUNK];
+        for i in 0..CHUNK {
+            strangers[i] = u32::from(self.numbers[i] != first.wrapping_add(COUNTED[i]));
+        }
+        let strangers = (count < CHUNK || strangers.iter().sum::<u32>() > 0).then_some(strangers);
+        let few = strangers.is_none_or(|strangers| strangers[..count].iter().sum::<u32>() <= FEW);
+        let places = strangers
+            .into_iter()
+            .flat_map(move |strangers| (0..count).filter(move |&i| strangers[i] != 0));
+        few.then_some((first, places))
     }
 
     /// Where coordinates are found in an image with a frame of one pixel to the left and above, and of two to the right and below.

@@ -6,7 +6,7 @@ mod matrix;
 mod resample;
 mod warp;
 
-pub(crate) use between::{of_bytes, of_floats};
+pub(crate) use between::{of_bytes, of_floats, of_floats_in_a_row};
 pub(crate) use coordinates::{CHUNK, Places};
 pub use matrix::Matrix;
 pub use resample::ResizeInterpolation;

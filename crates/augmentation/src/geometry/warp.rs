@@ -179,6 +179,7 @@ impl<P: Pixel, const C: usize> Work for Warping<'_, P, C> {
         let (width, _) = self.size;
         let how = (self.reading.fill_mode, self.reading.interpolation);
         let bilinear = self.reading.interpolation == Interpolation::Bilinear;
+        let keep_rows = self.coordinates.keep_rows();
         let below = &self.source[(width + 3) * C..];
         let (out, _) = self.out.as_chunks_mut::<C>();
         let (mut xs, mut ys) = ([0f32; CHUNK], [0f32; CHUNK]);
@@ -188,7 +189,10 @@ impl<P: Pixel, const C: usize> Work for Warping<'_, P, C> {
                 self.coordinates.chunk(y, i * CHUNK, &mut xs, &mut ys);
                 places.locate(&mut xs, &mut ys, self.size, how);
                 if bilinear {
-                    P::between(self.source, below, &places, &mut pixels);
+                    let in_a_row = keep_rows && P::in_a_row(self.source, below, &places, part.len(), &mut pixels);
+                    if !in_a_row {
+                        P::between(self.source, below, &places, &mut pixels);
+                    }
                 } else {
                     for (pixel, number) in pixels.iter_mut().zip(places.numbers) {
                         pixel.copy_from_slice(&self.source[number as usize * C..][..C]);
