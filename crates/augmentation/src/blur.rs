@@ -42,6 +42,8 @@ pub trait Blurred: Copy + Default {
     /// A weight times a value, or the sum of the two values on both sides of the middle.
     fn weighed(weight: Self::Weight, sum: Self::Sum) -> Self::Sum;
     fn plus(a: Self::Sum, b: Self::Sum) -> Self::Sum;
+    /// A value itself.
+    fn alone(value: Self::Sum) -> Self::Sum;
     /// The value of a sum, clipped; bytes cannot leave their range.
     fn narrowed(sum: Self::Sum, clip: ValueRange) -> Self;
 }
@@ -68,6 +70,11 @@ impl Blurred for f32 {
     #[inline(always)]
     fn plus(a: f32, b: f32) -> f32 {
         a + b
+    }
+
+    #[inline(always)]
+    fn alone(value: f32) -> f32 {
+        value
     }
 
     #[inline(always)]
@@ -98,6 +105,13 @@ impl Blurred for u8 {
     #[inline(always)]
     fn plus(a: i16, b: i16) -> i16 {
         a.wrapping_add(b)
+    }
+
+    #[inline(always)]
+    fn alone(value: i16) -> i16 {
+        // None is below 0. What is loaded would be extended to 32 bits at once, and so would be the product, which takes ten times as
+        // long; what was computed is not.
+        value & i16::MAX
     }
 
     #[inline(always)]
@@ -142,80 +156,93 @@ impl<P: Blurred, const N: usize> Work for Separable<'_, P, N> {
         let (reach, taps) = (N - 1, 2 * N - 1);
         let frame = reach * channels;
         // A row between zeros, and the last rows after the kernel along them; rows outside of the image are zeros, too.
-        let mut framed = vec![P::Sum::default(); padded + 2 * frame];
+        let mut framed = vec![P::default(); padded + 2 * frame];
         let mut ring = vec![P::Sum::default(); taps * padded];
         for y in 0..height + reach {
             let of_ring = &mut ring[y % taps * padded..][..padded];
             if y < height {
-                let line = &self.data[y * row..][..row];
-                for (to, from) in framed[frame..].as_chunks_mut().0.iter_mut().zip(line.chunks(BLOCK)) {
-                    widen(to, from);
-                }
+                framed[frame..][..row].copy_from_slice(&self.data[y * row..][..row]);
+                let shifted = |by: usize| blocks(&framed[by..][..padded]);
+                let sides: [_; N] =
+                    std::array::from_fn(|k| (shifted(frame - k * channels), shifted(frame + k * channels)));
                 for (i, block) in of_ring.as_chunks_mut().0.iter_mut().enumerate() {
-                    let middle = frame + i * BLOCK;
-                    let side = |at: usize| block_at::<P>(&framed, at);
-                    *block = around::<P, N>(&self.right, |k| {
-                        (side(middle - k * channels), side(middle + k * channels))
-                    });
+                    let mut taps = [([P::Sum::default(); BLOCK], [P::Sum::default(); BLOCK]); N];
+                    for k in 0..N {
+                        taps[k] = (widened(&sides[k].0[i]), widened(&sides[k].1[i]));
+                    }
+                    *block = weighed::<P, N>(&self.right, &taps);
                 }
             } else {
                 of_ring.fill(P::Sum::default());
             }
             let Some(out_y) = y.checked_sub(reach) else { continue };
             // Row `out_y + k` of the image is in the ring at its number; what is above of the image has not been written yet.
-            let start = |y: usize| y % taps * padded;
-            let starts: [(usize, usize); N] = std::array::from_fn(|k| (start(out_y + taps - k), start(out_y + k)));
+            let line = |y: usize| blocks(&ring[y % taps * padded..][..padded]);
+            let sides: [_; N] = std::array::from_fn(|k| (line(out_y + taps - k), line(out_y + k)));
             let out = &mut self.data[out_y * row..][..row];
-            for (i, out) in out.chunks_mut(BLOCK).enumerate() {
-                let side = |start: usize| block_at::<P>(&ring, start + i * BLOCK);
-                let sums = around::<P, N>(&self.down, |k| (side(starts[k].0), side(starts[k].1)));
-                let mut block = [P::default(); BLOCK];
-                for j in 0..BLOCK {
-                    block[j] = P::narrowed(sums[j], self.clip);
-                }
-                match out.first_chunk_mut() {
-                    Some(whole) => *whole = block,
-                    None => out.copy_from_slice(&block[..out.len()]),
-                }
+            let (whole, rest) = out.as_chunks_mut();
+            for (i, block) in whole.iter_mut().enumerate() {
+                *block = narrowed::<P, N>(&self.down, &sides, i, self.clip);
+            }
+            // Apart, or every block would be a copy of some length.
+            if !rest.is_empty() {
+                let last = narrowed::<P, N>(&self.down, &sides, padded / BLOCK - 1, self.clip);
+                rest.copy_from_slice(&last[..rest.len()]);
             }
         }
     }
 }
 
-/// Values of a row as what is weighed; behind the end of the row are zeros.
+/// The values of block `i` of a row, of those on both sides of it.
 #[inline(always)]
-fn widen<P: Blurred>(to: &mut [P::Sum; BLOCK], from: &[P]) {
-    let mut block = [P::default(); BLOCK];
-    match from.first_chunk() {
-        Some(whole) => block = *whole,
-        None => block[..from.len()].copy_from_slice(from),
-    }
-    for (to, from) in to.iter_mut().zip(block) {
-        *to = from.widened();
-    }
-}
-
-/// The block that begins somewhere; rows are long enough for every one that is asked for.
-#[inline(always)]
-fn block_at<P: Blurred>(values: &[P::Sum], at: usize) -> [P::Sum; BLOCK] {
-    values[at..]
-        .first_chunk()
-        .copied()
-        .unwrap_or([P::Sum::default(); BLOCK])
-}
-
-/// The weighed sums of the values of a block and their neighbours: `sides` gives those on both sides, so far away.
-#[inline(always)]
-fn around<P: Blurred, const N: usize>(
+fn narrowed<P: Blurred, const N: usize>(
     weights: &[P::Weight; N],
-    sides: impl Fn(usize) -> ([P::Sum; BLOCK], [P::Sum; BLOCK]),
+    sides: &[Sides<'_, P::Sum>; N],
+    i: usize,
+    clip: ValueRange,
+) -> [P; BLOCK] {
+    let mut taps = [([P::Sum::default(); BLOCK], [P::Sum::default(); BLOCK]); N];
+    for k in 0..N {
+        taps[k] = (sides[k].0[i], sides[k].1[i]);
+    }
+    let sums = weighed::<P, N>(weights, &taps);
+    let mut block = [P::default(); BLOCK];
+    for j in 0..BLOCK {
+        block[j] = P::narrowed(sums[j], clip);
+    }
+    block
+}
+
+/// The blocks of two rows.
+type Sides<'a, T> = (&'a [[T; BLOCK]], &'a [[T; BLOCK]]);
+
+#[inline(always)]
+fn blocks<T>(values: &[T]) -> &[[T; BLOCK]] {
+    values.as_chunks().0
+}
+
+#[inline(always)]
+fn widened<P: Blurred>(block: &[P; BLOCK]) -> [P::Sum; BLOCK] {
+    let mut wide = [P::Sum::default(); BLOCK];
+    for i in 0..BLOCK {
+        wide[i] = block[i].widened();
+    }
+    wide
+}
+
+/// The weighed sums of the values of a block and their neighbours: `sides` are those on both sides, so far away. Arrays and no closure,
+/// which would be called for each.
+#[inline(always)]
+fn weighed<P: Blurred, const N: usize>(
+    weights: &[P::Weight; N],
+    sides: &[([P::Sum; BLOCK], [P::Sum; BLOCK]); N],
 ) -> [P::Sum; BLOCK] {
-    let (mut sums, _) = sides(0);
-    for sum in &mut sums {
-        *sum = P::weighed(weights[0], *sum);
+    let mut sums = [P::Sum::default(); BLOCK];
+    for i in 0..BLOCK {
+        sums[i] = P::weighed(weights[0], P::alone(sides[0].0[i]));
     }
     for k in 1..N {
-        let (before, after) = sides(k);
+        let (before, after) = &sides[k];
         for i in 0..BLOCK {
             sums[i] = P::plus(sums[i], P::weighed(weights[k], P::plus(before[i], after[i])));
         }
