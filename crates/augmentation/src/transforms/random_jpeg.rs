@@ -1,5 +1,10 @@
 //! What JPEG does to an image.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "one counter for arrays of one length is what becomes vectors"
+)]
+
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::image::{Image, ImageShape};
 use crate::range::{Factor, ValueRange};
 use crate::transform::Transformation;
+use crate::vectors::{Work, floor, rounded, widest};
 
 /// Side of a block.
 const N: usize = 8;
@@ -103,46 +109,93 @@ impl Transformation for RandomJpeg {
                 reason: format!("quality {quality} is not between 1 and 100"),
             });
         }
-        let range = self.value_range;
-        let levels: Vec<f32> = image
-            .data
-            .iter()
-            .map(|&v| range.to_bytes(v).round().clamp(0.0, 255.0))
-            .collect();
-        let (height, width, channels) = (image.height, image.width, image.channels);
+        widest(Damaged {
+            image,
+            quality,
+            range: self.value_range,
+        });
+        Ok(())
+    }
+}
+
+struct Damaged<'a> {
+    image: &'a mut Image,
+    quality: u8,
+    range: ValueRange,
+}
+
+impl Work for Damaged<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (range, cosines) = (self.range, cosines());
+        let (height, width, channels) = (self.image.height, self.image.width, self.image.channels);
+        let mut levels = self.image.data.clone();
+        for level in &mut levels {
+            *level = level_of(range.to_bytes(*level));
+        }
         let plane = |data: Vec<f32>| Plane { height, width, data };
-        let cosines = cosines();
-        let luminance = table(&LUMINANCE, quality);
+        let luminance = table(&LUMINANCE, self.quality);
         if channels < 3 {
-            let mut grey = plane(levels.iter().map(|v| v - 128.0).collect());
+            let mut grey = plane(levels);
+            grey.data.iter_mut().for_each(|level| *level -= 128.0);
             grey.compress(&luminance, &cosines);
-            for (value, level) in image.data.iter_mut().zip(grey.data) {
-                *value = range.unscale_bytes((level + 128.0).round().clamp(0.0, 255.0));
+            for (value, level) in self.image.data.iter_mut().zip(grey.data) {
+                *value = range.unscale_bytes(level_of(level + 128.0));
             }
-            return Ok(());
+            return;
         }
-        let mut planes = [(); 3].map(|()| plane(Vec::with_capacity(height * width)));
-        for pixel in levels.chunks_exact(channels) {
-            let (r, g, b) = (pixel[0], pixel[1], pixel[2]);
-            planes[0].data.push((0.299 * r + 0.587 * g + 0.114 * b).round() - 128.0);
-            planes[1].data.push((-0.168_736 * r - 0.331_264 * g + 0.5 * b).round());
-            planes[2].data.push((0.5 * r - 0.418_688 * g - 0.081_312 * b).round());
+        let mut planes = [(); 3].map(|()| plane(vec![0f32; height * width]));
+        match channels {
+            3 => part::<3>(&levels, &mut planes),
+            _ => part::<4>(&levels, &mut planes),
         }
-        let chrominance = table(&CHROMINANCE, quality);
+        let chrominance = table(&CHROMINANCE, self.quality);
         planes[0].compress(&luminance, &cosines);
         for plane in &mut planes[1..] {
             let mut half = plane.halved();
             half.compress(&chrominance, &cosines);
-            *plane = half.doubled(height, width);
+            half.doubled(plane);
         }
-        for (i, pixel) in image.data.chunks_exact_mut(channels).enumerate() {
-            let (y, cb, cr) = (planes[0].data[i] + 128.0, planes[1].data[i], planes[2].data[i]);
-            let rgb = [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb];
-            for (value, level) in pixel.iter_mut().zip(rgb) {
-                *value = range.unscale_bytes(level.round().clamp(0.0, 255.0));
-            }
+        match channels {
+            3 => join::<3>(&planes, &mut self.image.data, range),
+            _ => join::<4>(&planes, &mut self.image.data, range),
         }
-        Ok(())
+    }
+}
+
+/// The nearest level.
+#[inline(always)]
+fn level_of(value: f32) -> f32 {
+    rounded(value.max(0.0).min(255.0)) as f32
+}
+
+/// Colours as luminance, without its middle, and two chrominances, in whole numbers.
+#[inline(always)]
+fn part<const C: usize>(levels: &[f32], planes: &mut [Plane; 3]) {
+    let [first, second, third] = planes;
+    let pixels = levels.as_chunks::<C>().0;
+    let (luminance, blue, red) = (&mut first.data[..], &mut second.data[..], &mut third.data[..]);
+    for (((pixel, luminance), blue), red) in pixels.iter().zip(luminance).zip(blue).zip(red) {
+        let (r, g, b) = (pixel[0], pixel[1], pixel[2]);
+        *luminance = rounded(0.299 * r + 0.587 * g + 0.114 * b) as f32 - 128.0;
+        *blue = rounded(-0.168_736 * r - 0.331_264 * g + 0.5 * b) as f32;
+        *red = rounded(0.5 * r - 0.418_688 * g - 0.081_312 * b) as f32;
+    }
+}
+
+/// The way back; a fourth channel stays.
+#[inline(always)]
+fn join<const C: usize>(planes: &[Plane; 3], values: &mut [f32], range: ValueRange) {
+    let [luminance, blue, red] = planes.each_ref().map(|plane| plane.data.as_slice());
+    let pixels = values.as_chunks_mut::<C>().0;
+    for (((pixel, y), cb), cr) in pixels.iter_mut().zip(luminance).zip(blue).zip(red) {
+        let y = y + 128.0;
+        let rgb = [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb];
+        for c in 0..3 {
+            pixel[c] = range.unscale_bytes(level_of(rgb[c]));
+        }
     }
 }
 
@@ -181,23 +234,35 @@ struct Plane {
 
 impl Plane {
     /// Rounds the coefficients of each block; blocks over the border repeat its pixels.
+    #[inline(always)]
     fn compress(&mut self, steps: &[f32; N * N], cosines: &[[f32; N]; N]) {
+        // Back: the transpose of an orthonormal matrix is its inverse.
+        let back = transposed(cosines);
         for top in (0..self.height).step_by(N) {
             for left in (0..self.width).step_by(N) {
-                let block: [[f32; N]; N] = std::array::from_fn(|y| {
-                    let row = (top + y).min(self.height - 1) * self.width;
-                    std::array::from_fn(|x| self.data[row + (left + x).min(self.width - 1)])
-                });
-                let mut coefficients = product(cosines, &transposed(&product(cosines, &transposed(&block))));
-                for (value, step) in coefficients.iter_mut().flatten().zip(steps) {
-                    *value = (*value / step).round() * step;
+                let mut block = [[0f32; N]; N];
+                for (y, to) in block.iter_mut().enumerate() {
+                    let row = &self.data[(top + y).min(self.height - 1) * self.width..][..self.width];
+                    match row[left..].first_chunk() {
+                        Some(whole) => *to = *whole,
+                        None => (0..N).for_each(|x| to[x] = row[(left + x).min(self.width - 1)]),
+                    }
                 }
-                // Back: the transpose of an orthonormal matrix is its inverse.
-                let back = transposed(cosines);
-                let block = product(&back, &transposed(&product(&back, &transposed(&coefficients))));
+                let mut coefficients = product(cosines, &transposed(&product(cosines, &transposed(&block))));
+                for (row, steps) in coefficients.iter_mut().zip(steps.as_chunks::<N>().0) {
+                    for i in 0..N {
+                        row[i] = rounded(row[i] / steps[i]) as f32 * steps[i];
+                    }
+                }
+                let mut block = product(&back, &transposed(&product(&back, &transposed(&coefficients))));
+                for value in block.as_flattened_mut() {
+                    *value = rounded(value.max(-128.0).min(127.0)) as f32;
+                }
                 for (y, row) in block.iter().enumerate().take(self.height - top) {
-                    for (x, value) in row.iter().enumerate().take(self.width - left) {
-                        self.data[(top + y) * self.width + left + x] = value.round().clamp(-128.0, 127.0);
+                    let to = &mut self.data[(top + y) * self.width + left..(top + y + 1) * self.width];
+                    match to.first_chunk_mut() {
+                        Some(whole) => *whole = *row,
+                        None => to.copy_from_slice(&row[..to.len()]),
                     }
                 }
             }
@@ -206,57 +271,87 @@ impl Plane {
 
     /// Half the size, rounded up: means of 2 x 2, which are rounded down and up in turns, as in libjpeg; and so many columns more that
     /// blocks are whole. Those repeat the last pixel, not the last mean.
+    #[inline(always)]
     fn halved(&self) -> Self {
         let (height, width) = (self.height.div_ceil(2), self.width.div_ceil(2).next_multiple_of(N));
-        let at = |y: usize, x: usize| self.data[y.min(self.height - 1) * self.width + x.min(self.width - 1)];
-        let mean = |i: usize| {
-            let (y, x) = (2 * (i / width), 2 * (i % width));
-            let sum = at(y, x) + at(y, x + 1) + at(y + 1, x) + at(y + 1, x + 1);
-            let bias = if (i % width).is_multiple_of(2) { 1.0 } else { 2.0 };
-            ((sum + bias) / 4.0).floor()
-        };
-        let data = (0..height * width).map(mean).collect();
+        let mut data = vec![0f32; height * width];
+        for (y, out) in data.chunks_exact_mut(width).enumerate() {
+            let row = |y: usize| &self.data[y.min(self.height - 1) * self.width..][..self.width];
+            let (upper, lower) = (row(2 * y), row(2 * y + 1));
+            let (inside, beyond) = out.split_at_mut(self.width / 2);
+            let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
+            for (x, (mean, (upper, lower))) in inside.iter_mut().zip(pairs).enumerate() {
+                *mean = mean_of(upper[0] + upper[1] + lower[0] + lower[1], x);
+            }
+            for (i, mean) in beyond.iter_mut().enumerate() {
+                let x = self.width / 2 + i;
+                let at = |x: usize| x.min(self.width - 1);
+                let (left, right) = (at(2 * x), at(2 * x + 1));
+                *mean = mean_of(upper[left] + upper[right] + lower[left] + lower[right], x);
+            }
+        }
         Self { height, width, data }
     }
 
     /// Twice the size: each value read between its neighbours with weights of 3/4 and 1/4, as libjpeg's fancy upsampling, which rounds
     /// in turns, too.
-    fn doubled(&self, height: usize, width: usize) -> Self {
-        let near = |i: usize, n: usize| {
-            let (own, odd) = (i / 2, i % 2);
-            let other = if odd == 1 {
-                (own + 1).min(n - 1)
+    #[inline(always)]
+    fn doubled(&self, out: &mut Self) {
+        let columns = out.width.div_ceil(2);
+        // The weighted sums of two rows, with the ends repeated.
+        let mut sums = vec![0f32; columns + 2];
+        for (y, out) in out.data.chunks_exact_mut(out.width).enumerate() {
+            let other = if y % 2 == 1 {
+                (y / 2 + 1).min(self.height - 1)
             } else {
-                own.saturating_sub(1)
+                (y / 2).saturating_sub(1)
             };
-            (own, other)
-        };
-        let columns = width.div_ceil(2);
-        let value = |i: usize| {
-            let ((y, other_y), (x, other_x)) = (near(i / width, self.height), near(i % width, columns));
-            let column = |x: usize| 3.0 * self.data[y * self.width + x] + self.data[other_y * self.width + x];
-            let bias = if (i % width).is_multiple_of(2) { 8.0 } else { 7.0 };
-            ((3.0 * column(x) + column(other_x) + bias) / 16.0).floor()
-        };
-        let data = (0..height * width).map(value).collect();
-        Self { height, width, data }
+            let row = |y: usize| &self.data[y * self.width..][..columns];
+            for ((sum, own), other) in sums[1..].iter_mut().zip(row(y / 2)).zip(row(other)) {
+                *sum = 3.0 * own + other;
+            }
+            sums[0] = sums[1];
+            sums[columns + 1] = sums[columns];
+            let left = |x: usize| floor((3.0 * sums[x + 1] + sums[x] + 8.0) / 16.0) as f32;
+            let right = |x: usize| floor((3.0 * sums[x + 1] + sums[x + 2] + 7.0) / 16.0) as f32;
+            let (pairs, last) = out.as_chunks_mut::<2>();
+            for (x, pair) in pairs.iter_mut().enumerate() {
+                *pair = [left(x), right(x)];
+            }
+            last.fill(left(columns - 1));
+        }
     }
 }
 
+/// A quarter of a sum, rounded down in every second column and up in the others.
+#[inline(always)]
+fn mean_of(sum: f32, column: usize) -> f32 {
+    let bias = if column.is_multiple_of(2) { 1.0 } else { 2.0 };
+    floor((sum + bias) / 4.0) as f32
+}
+
+#[inline(always)]
 fn product(a: &[[f32; N]; N], b: &[[f32; N]; N]) -> [[f32; N]; N] {
     let mut out = [[0.0; N]; N];
-    for (row, weights) in out.iter_mut().zip(a) {
-        for (weight, other) in weights.iter().zip(b) {
-            for (value, x) in row.iter_mut().zip(other) {
-                *value += weight * x;
+    for i in 0..N {
+        for k in 0..N {
+            for j in 0..N {
+                out[i][j] += a[i][k] * b[k][j];
             }
         }
     }
     out
 }
 
+#[inline(always)]
 fn transposed(a: &[[f32; N]; N]) -> [[f32; N]; N] {
-    std::array::from_fn(|i| std::array::from_fn(|j| a[j][i]))
+    let mut out = [[0.0; N]; N];
+    for i in 0..N {
+        for j in 0..N {
+            out[i][j] = a[j][i];
+        }
+    }
+    out
 }
 
 #[cfg(test)]

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageShape};
-use crate::range::Factor;
-use crate::transform::Transformation;
+use crate::pixels::{Pixel, PixelsMut};
+use crate::range::{Factor, ValueRange};
+use crate::transform::{Transformation, on_image};
+use crate::vectors::{Work, widest};
 
 /// The longest path, in pixels.
 const LONGEST: f64 = 255.0;
@@ -63,26 +65,95 @@ impl Transformation for RandomMotionBlur {
     }
 
     fn apply(&self, image: &mut Image, parameters: &MotionBlurParameters) -> Result<()> {
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &MotionBlurParameters,
+    ) -> Option<Result<()>> {
         if !(0.0..=LONGEST).contains(&f64::from(parameters.length)) || !parameters.angle.is_finite() {
-            return Err(Error::Parameters {
+            return Some(Err(Error::Parameters {
                 transformation: Self::CLASS,
                 reason: format!("a path of {} pixels at {} degrees", parameters.length, parameters.angle),
-            });
+            }));
         }
-        let (height, width, channels) = (image.height, image.width, image.channels);
-        let row = width * channels;
-        let mut out = vec![0f32; image.data.len()];
-        for ((dy, dx), weight) in taps(parameters.length, parameters.angle) {
-            for (y, out) in out.chunks_exact_mut(row).enumerate() {
-                let from = &image.data[clamped(y, dy, height) * row..][..row];
-                for (x, out) in out.chunks_exact_mut(channels).enumerate() {
-                    let from = &from[clamped(x, dx, width) * channels..][..channels];
-                    out.iter_mut().zip(from).for_each(|(sum, value)| *sum += weight * value);
-                }
+        let ImageShape { width, channels, .. } = pixels.shape;
+        let taps = taps(parameters.length, parameters.angle);
+        let reach = taps
+            .iter()
+            .map(|((_, dx), _)| dx.unsigned_abs() as usize)
+            .max()
+            .unwrap_or(0);
+        // Rows of values with their ends repeated, and behind them room for the last block.
+        let wide = (width + 2 * reach) * channels + BLOCK;
+        let mut framed = vec![0f32; pixels.shape.height * wide];
+        widest(Smeared {
+            data: pixels.data,
+            shape: pixels.shape,
+            range: pixels.range,
+            framed: &mut framed,
+            wide,
+            reach,
+            taps: &taps,
+        });
+        Some(Ok(()))
+    }
+}
+
+/// Values that are summed at once.
+const BLOCK: usize = 64;
+
+struct Smeared<'a, P> {
+    data: &'a mut [P],
+    shape: ImageShape,
+    range: ValueRange,
+    framed: &'a mut [f32],
+    /// Values of a framed row, and pixels of the frame on its left.
+    wide: usize,
+    reach: usize,
+    taps: &'a [((i32, i32), f32)],
+}
+
+impl<P: Pixel> Work for Smeared<'_, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (height, channels) = (self.shape.height, self.shape.channels);
+        let (row, left) = (self.shape.width * channels, self.reach * channels);
+        for (framed, line) in self.framed.chunks_exact_mut(self.wide).zip(self.data.chunks_exact(row)) {
+            for (value, pixel) in framed[left..].iter_mut().zip(line) {
+                *value = P::from_units(pixel.to_f32(), self.range);
+            }
+            for at in (0..left).rev() {
+                framed[at] = framed[at + channels];
+            }
+            for at in left + row..self.wide {
+                framed[at] = framed[at - channels];
             }
         }
-        image.data = out;
-        Ok(())
+        for (y, row) in self.data.chunks_exact_mut(row).enumerate() {
+            for (i, out) in row.chunks_mut(BLOCK).enumerate() {
+                let mut sums = [0f32; BLOCK];
+                for ((dy, dx), weight) in self.taps {
+                    let line = clamped(y, *dy, height) * self.wide;
+                    let at = line + self.reach.saturating_add_signed(*dx as isize) * channels + i * BLOCK;
+                    let Some(from) = self.framed[at..].first_chunk::<BLOCK>() else {
+                        continue;
+                    };
+                    for (sum, value) in sums.iter_mut().zip(from) {
+                        *sum += weight * value;
+                    }
+                }
+                let mut block = [P::default(); BLOCK];
+                for (pixel, sum) in block.iter_mut().zip(sums) {
+                    *pixel = P::from_f32(P::in_units(sum, self.range));
+                }
+                out.copy_from_slice(&block[..out.len()]);
+            }
+        }
     }
 }
 
