@@ -7,6 +7,7 @@ use super::{NoParameters, PerChannel};
 use crate::arithmetic::for_each_value;
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::transform::Transformation;
 
 /// $ y = (x - \mu) / \max(\sigma, 10^{-7}) $ with given mean and variance. Keras: `Normalization`.
@@ -85,6 +86,65 @@ impl Normalization {
             invert: false,
         })
     }
+
+    /// Normalizes an image of this shape.
+    fn normalize(&self, data: &mut [f32], shape: ImageShape) -> Result<()> {
+        let ImageShape {
+            height,
+            width,
+            channels,
+        } = shape;
+        let sizes = [height, width, channels];
+        let places: usize = self.axis.iter().map(|axis| sizes[axis - 1]).product();
+        for numbers in [&self.mean, &self.variance] {
+            match numbers {
+                PerChannel::Each(numbers) if numbers.len() != places && self.axis == [3] => {
+                    return Err(Error::Channels {
+                        transformation: Self::CLASS,
+                        expected: "as many channels as its arguments have numbers",
+                        found: channels,
+                    });
+                }
+                PerChannel::Each(numbers) if numbers.len() != places => {
+                    return Err(Error::Parameters {
+                        transformation: Self::CLASS,
+                        reason: format!(
+                            "{} numbers for {places} places along the axes {:?} of {}",
+                            numbers.len(),
+                            self.axis,
+                            shape
+                        ),
+                    });
+                }
+                _ => {}
+            }
+        }
+        let of_place = |place: usize| {
+            let number = |numbers: &PerChannel| numbers.of(place) as f32;
+            (number(&self.mean), number(&self.variance).sqrt().max(1e-7))
+        };
+        let numbers: Vec<(f32, f32)> = (0..places).map(of_place).collect();
+        let normal = |value: f32, (mean, deviation): (f32, f32)| {
+            if self.invert {
+                mean + value * deviation
+            } else {
+                (value - mean) / deviation
+            }
+        };
+        if self.axis == [3] {
+            for_each_value(data, &numbers, normal);
+            return Ok(());
+        }
+        for (i, value) in data.iter_mut().enumerate() {
+            let at = [i / channels / width, i / channels % width, i % channels];
+            let place = self
+                .axis
+                .iter()
+                .fold(0, |place, axis| place * sizes[axis - 1] + at[axis - 1]);
+            *value = normal(*value, numbers[place]);
+        }
+        Ok(())
+    }
 }
 
 impl Transformation for Normalization {
@@ -115,56 +175,16 @@ impl Transformation for Normalization {
     }
 
     fn apply(&self, image: &mut Image, _parameters: &NoParameters) -> Result<()> {
-        let sizes = [image.height, image.width, image.channels];
-        let places: usize = self.axis.iter().map(|axis| sizes[axis - 1]).product();
-        for numbers in [&self.mean, &self.variance] {
-            match numbers {
-                PerChannel::Each(numbers) if numbers.len() != places && self.axis == [3] => {
-                    return Err(Error::Channels {
-                        transformation: Self::CLASS,
-                        expected: "as many channels as its arguments have numbers",
-                        found: image.channels,
-                    });
-                }
-                PerChannel::Each(numbers) if numbers.len() != places => {
-                    return Err(Error::Parameters {
-                        transformation: Self::CLASS,
-                        reason: format!(
-                            "{} numbers for {places} places along the axes {:?} of {}",
-                            numbers.len(),
-                            self.axis,
-                            image.shape()
-                        ),
-                    });
-                }
-                _ => {}
-            }
-        }
-        let of_place = |place: usize| {
-            let number = |numbers: &PerChannel| numbers.of(place) as f32;
-            (number(&self.mean), number(&self.variance).sqrt().max(1e-7))
-        };
-        let numbers: Vec<(f32, f32)> = (0..places).map(of_place).collect();
-        let (width, channels) = (image.width, image.channels);
-        let normal = |value: f32, (mean, deviation): (f32, f32)| {
-            if self.invert {
-                mean + value * deviation
-            } else {
-                (value - mean) / deviation
-            }
-        };
-        if self.axis == [3] {
-            for_each_value(&mut image.data, &numbers, normal);
-            return Ok(());
-        }
-        for (i, value) in image.data.iter_mut().enumerate() {
-            let at = [i / channels / width, i / channels % width, i % channels];
-            let place = self
-                .axis
-                .iter()
-                .fold(0, |place, axis| place * sizes[axis - 1] + at[axis - 1]);
-            *value = normal(*value, numbers[place]);
-        }
-        Ok(())
+        let shape = image.shape();
+        self.normalize(&mut image.data, shape)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        _parameters: &NoParameters,
+    ) -> Option<Result<()>> {
+        let shape = pixels.shape;
+        Some(self.normalize(P::floats(pixels.data)?, shape))
     }
 }

@@ -3,11 +3,13 @@
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
+use crate::arithmetic::for_each_pair;
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
 use crate::noise::Noise;
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
 
 /// Adds independent normal noise to every value and clips.
 ///
@@ -63,11 +65,20 @@ impl Transformation for RandomGaussianNoise {
     }
 
     fn apply(&self, image: &mut Image, parameters: &GaussianNoiseParameters) -> Result<()> {
-        let scale = parameters.stddev * self.value_range.width();
-        let noise = parameters.noise.normal(Self::CLASS, image.data.len())?;
-        for (value, noise) in image.data.iter_mut().zip(noise) {
-            *value = self.value_range.clip(*value + scale * noise);
-        }
-        Ok(())
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &GaussianNoiseParameters,
+    ) -> Option<Result<()>> {
+        let range = self.value_range;
+        let scale = parameters.stddev * range.width();
+        let floats = P::floats(pixels.data)?;
+        let added = parameters.noise.normal(Self::CLASS, floats.len()).map(|noise| {
+            for_each_pair(floats, &noise, move |value, noise| range.clip(value + scale * noise));
+        });
+        Some(added)
     }
 }

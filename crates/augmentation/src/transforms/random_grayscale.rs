@@ -3,11 +3,13 @@
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
-use crate::color::{grey, need_grey_or_rgb};
+use crate::arithmetic::{Recolour, for_each_colour};
+use crate::color::{GREY, need_grey_or_rgb};
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
+use crate::pixels::{Pixel, PixelsMut};
 use crate::range::Factor;
-use crate::transform::Transformation;
+use crate::transform::{Transformation, on_image};
 
 /// Replaces the colours of RGB images by grey with a probability. Keras: `RandomGrayscale`.
 ///
@@ -52,14 +54,35 @@ impl Transformation for RandomGrayscale {
     }
 
     fn apply(&self, image: &mut Image, parameters: &GrayscaleParameters) -> Result<()> {
-        need_grey_or_rgb(Self::CLASS, image.channels)?;
-        if parameters.should_apply && image.channels >= 3 {
-            for pixel in image.data.chunks_exact_mut(image.channels) {
-                let grey = grey(pixel);
-                // Three colours; an alpha channel stays.
-                pixel[..3].fill(grey);
-            }
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        parameters: &GrayscaleParameters,
+    ) -> Option<Result<()>> {
+        let channels = pixels.shape.channels;
+        if let Err(error) = need_grey_or_rgb(Self::CLASS, channels) {
+            return Some(Err(error));
         }
-        Ok(())
+        if !parameters.should_apply || channels < 3 {
+            return Some(Ok(()));
+        }
+        // The weights do not quite sum to 1, so that levels are weighed like values only where both begin with 0.
+        if P::LEVELS && pixels.range.low != 0.0 {
+            return None;
+        }
+        for_each_colour(pixels.data, channels, Greyed);
+        Some(Ok(()))
+    }
+}
+
+struct Greyed;
+
+impl Recolour for Greyed {
+    #[inline(always)]
+    fn of(&self, [red, green, blue]: [f32; 3]) -> [f32; 3] {
+        [red * GREY[0] + green * GREY[1] + blue * GREY[2]; 3]
     }
 }

@@ -4,9 +4,11 @@ use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
 use super::NoParameters;
+use crate::arithmetic::for_each_value;
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageShape};
-use crate::transform::Transformation;
+use crate::pixels::{Pixel, PixelsMut};
+use crate::transform::{Transformation, on_image};
 
 /// One number for all channels or one for each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,17 +110,25 @@ impl Transformation for Rescaling {
         NoParameters {}
     }
 
-    fn apply(&self, image: &mut Image, _parameters: &NoParameters) -> Result<()> {
-        self.scale.check_channels(Self::CLASS, image.channels)?;
-        self.offset.check_channels(Self::CLASS, image.channels)?;
-        let per_channel: Vec<(f32, f32)> = (0..image.channels)
+    fn apply(&self, image: &mut Image, parameters: &NoParameters) -> Result<()> {
+        on_image(self, image, parameters)
+    }
+
+    fn apply_in_place<P: Pixel>(
+        &self,
+        pixels: &mut PixelsMut<'_, P>,
+        _parameters: &NoParameters,
+    ) -> Option<Result<()>> {
+        let channels = pixels.shape.channels;
+        let data = P::floats(pixels.data)?;
+        let checked = |numbers: &PerChannel| numbers.check_channels(Self::CLASS, channels);
+        if let Err(error) = checked(&self.scale).and_then(|()| checked(&self.offset)) {
+            return Some(Err(error));
+        }
+        let per_channel: Vec<(f32, f32)> = (0..channels)
             .map(|c| (self.scale.of(c) as f32, self.offset.of(c) as f32))
             .collect();
-        for pixel in image.data.chunks_exact_mut(image.channels) {
-            for (value, (scale, offset)) in pixel.iter_mut().zip(&per_channel) {
-                *value = *value * scale + offset;
-            }
-        }
-        Ok(())
+        for_each_value(data, &per_channel, |value, (scale, offset)| value * scale + offset);
+        Some(Ok(()))
     }
 }
