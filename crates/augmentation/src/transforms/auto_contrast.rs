@@ -31,12 +31,14 @@ impl AutoContrast {
             (low < high).then_some((scale, low * scale))
         };
         let lines: Vec<Option<(f32, f32)>> = extremes_of_floats(data, channels).into_iter().map(line).collect();
-        let stretched = |value: f32, scale: f32, shift: f32| -> f32 {
+        let stretched = move |value: f32, scale: f32, shift: f32| -> f32 {
             range.unscale_bytes((range.to_bytes(value) * scale - shift).clamp(0.0, 255.0))
         };
         match lines.iter().copied().collect::<Option<Vec<_>>>() {
-            Some(lines) => for_each_value(data, &lines, |value, (scale, shift)| stretched(value, scale, shift)),
-            None => for_each_value(data, &lines, |value, line| {
+            Some(lines) => for_each_value(data, &lines, move |value, (scale, shift)| {
+                stretched(value, scale, shift)
+            }),
+            None => for_each_value(data, &lines, move |value, line| {
                 line.map_or(value, |(scale, shift)| stretched(value, scale, shift))
             }),
         }

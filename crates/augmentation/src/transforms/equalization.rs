@@ -1,5 +1,10 @@
 //! Histogram equalization.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "one counter for arrays of one length needs no checks of their ends"
+)]
+
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
@@ -66,11 +71,7 @@ impl Equalization {
         let mut histograms = vec![vec![0u64; self.bins]; channels];
         for image in images.iter() {
             for values in image.chunks(bins.of.len()) {
-                for pixel in bins.find(values).chunks_exact(channels) {
-                    for (histogram, &bin) in histograms.iter_mut().zip(pixel) {
-                        histogram[usize::from(bin)] += 1;
-                    }
-                }
+                count(bins.find(values), &mut histograms);
             }
         }
         let value = |level: f32| self.value_range.unscale_bytes(level);
@@ -78,14 +79,7 @@ impl Equalization {
         let tables: Vec<Option<Vec<f32>>> = histograms.iter().map(table).collect();
         for image in images.iter_mut() {
             for values in image.chunks_mut(bins.of.len()) {
-                let bins = bins.find(values);
-                for (pixel, bins) in values.chunks_exact_mut(channels).zip(bins.chunks_exact(channels)) {
-                    for ((value, &bin), table) in pixel.iter_mut().zip(bins).zip(&tables) {
-                        if let Some(table) = table {
-                            *value = table[usize::from(bin)];
-                        }
-                    }
-                }
+                look_up(values, bins.find(values), &tables);
             }
         }
     }
@@ -108,7 +102,7 @@ impl Bins {
         widest(Found {
             bins: &mut self.of[..values.len()],
             values,
-            bin: |value: f32| floor((range.to_bytes(value) * last / 255.0).max(0.0).min(last)) as u16,
+            bin: move |value: f32| floor((range.to_bytes(value) * last / 255.0).max(0.0).min(last)) as u16,
         });
         &self.of[..values.len()]
     }
@@ -183,22 +177,97 @@ impl Transformation for Equalization {
             return Some(Ok(()));
         }
         let bytes = P::bytes(pixels.data).filter(|_| self.bins == LEVELS)?;
-        let mut histograms = vec![[0u64; LEVELS]; channels];
-        for pixel in bytes.chunks_exact(channels) {
-            for (histogram, &value) in histograms.iter_mut().zip(pixel) {
-                histogram[usize::from(value)] += 1;
-            }
-        }
-        let table = |histogram: &[u64; LEVELS]| -> [u8; LEVELS] {
+        let mut histograms = vec![vec![0u64; LEVELS]; channels];
+        count(bytes, &mut histograms);
+        let table = |histogram: &Vec<u64>| -> [u8; LEVELS] {
             let table = lookup_table(histogram);
             std::array::from_fn(|level| table.as_ref().map_or(level as u8, |table| table[level] as u8))
         };
         let tables: Vec<[u8; LEVELS]> = histograms.iter().map(table).collect();
-        for pixel in bytes.chunks_exact_mut(channels) {
-            for (value, table) in pixel.iter_mut().zip(&tables) {
-                *value = table[usize::from(*value)];
+        match channels {
+            1 => look_up_bytes::<1>(bytes, &tables),
+            3 => look_up_bytes::<3>(bytes, &tables),
+            4 => look_up_bytes::<4>(bytes, &tables),
+            _ => {
+                for pixel in bytes.chunks_exact_mut(channels) {
+                    for (value, table) in pixel.iter_mut().zip(&tables) {
+                        *value = table[usize::from(*value)];
+                    }
+                }
             }
         }
         Some(Ok(()))
+    }
+}
+
+/// Counts how often each bin occurs in each channel.
+fn count<B: Copy + Into<usize>>(bins: &[B], histograms: &mut [Vec<u64>]) {
+    match histograms.len() {
+        1 => count_of::<B, 1>(bins, histograms),
+        3 => count_of::<B, 3>(bins, histograms),
+        4 => count_of::<B, 4>(bins, histograms),
+        channels => {
+            for pixel in bins.chunks_exact(channels) {
+                for (histogram, &bin) in histograms.iter_mut().zip(pixel) {
+                    histogram[bin.into()] += 1;
+                }
+            }
+        }
+    }
+}
+
+/// For a number of channels that is known, the histograms' places are, too.
+fn count_of<B: Copy + Into<usize>, const C: usize>(bins: &[B], histograms: &mut [Vec<u64>]) {
+    let Some(histograms) = histograms.first_chunk_mut::<C>() else {
+        return;
+    };
+    let histograms = histograms.each_mut().map(Vec::as_mut_slice);
+    for pixel in bins.as_chunks::<C>().0 {
+        for c in 0..C {
+            histograms[c][pixel[c].into()] += 1;
+        }
+    }
+}
+
+/// Replaces each value by that of its bin in the table of its channel, where that has one.
+fn look_up(values: &mut [f32], bins: &[u16], tables: &[Option<Vec<f32>>]) {
+    match tables.len() {
+        1 => look_up_of::<1>(values, bins, tables),
+        3 => look_up_of::<3>(values, bins, tables),
+        4 => look_up_of::<4>(values, bins, tables),
+        channels => {
+            for (pixel, bins) in values.chunks_exact_mut(channels).zip(bins.chunks_exact(channels)) {
+                for ((value, &bin), table) in pixel.iter_mut().zip(bins).zip(tables) {
+                    if let Some(table) = table {
+                        *value = table[usize::from(bin)];
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn look_up_of<const C: usize>(values: &mut [f32], bins: &[u16], tables: &[Option<Vec<f32>>]) {
+    let Some(tables) = tables.first_chunk::<C>() else {
+        return;
+    };
+    let tables: [Option<&[f32]>; C] = tables.each_ref().map(Option::as_deref);
+    for (pixel, bins) in values.as_chunks_mut::<C>().0.iter_mut().zip(bins.as_chunks::<C>().0) {
+        for c in 0..C {
+            if let Some(table) = tables[c] {
+                pixel[c] = table[usize::from(bins[c])];
+            }
+        }
+    }
+}
+
+fn look_up_bytes<const C: usize>(bytes: &mut [u8], tables: &[[u8; LEVELS]]) {
+    let Some(tables) = tables.first_chunk::<C>() else {
+        return;
+    };
+    for pixel in bytes.as_chunks_mut::<C>().0 {
+        for c in 0..C {
+            pixel[c] = tables[c][usize::from(pixel[c])];
+        }
     }
 }

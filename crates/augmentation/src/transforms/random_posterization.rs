@@ -9,6 +9,7 @@ use crate::image::{Image, ImageShape};
 use crate::pixels::{Pixel, PixelsMut};
 use crate::range::{Factor, ValueRange};
 use crate::transform::{Transformation, on_image};
+use crate::vectors::floor;
 
 /// Keeps only the highest bits of each value. Keras: `RandomPosterization`.
 ///
@@ -85,9 +86,11 @@ impl Transformation for RandomPosterization {
         }
         // Levels as they are read back from a range must not fall below themselves.
         let nudge = if P::LEVELS { 0.5 } else { 0.0 };
-        pixels.map_values(|value| {
-            let byte = (self.value_range.to_bytes(value) + nudge) as u8;
-            self.value_range.unscale_bytes(f32::from((byte >> shift) << shift))
+        let range = self.value_range;
+        pixels.map_values(move |value| {
+            // What `as u8` does, of many at once.
+            let byte = floor((range.to_bytes(value) + nudge).max(0.0).min(255.0)) as u8;
+            range.unscale_bytes(f32::from((byte >> shift) << shift))
         });
         Some(Ok(()))
     }

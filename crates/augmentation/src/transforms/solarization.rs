@@ -80,10 +80,11 @@ impl Transformation for Solarization {
     ) -> Option<Result<()>> {
         P::units(self.value_range, pixels.range)?;
         let SolarizationParameters { additions, thresholds } = *parameters;
-        pixels.map_values(|value| {
-            let level = (self.value_range.to_bytes(value) + additions).clamp(0.0, 255.0);
+        let range = self.value_range;
+        pixels.map_values(move |value| {
+            let level = (range.to_bytes(value) + additions).clamp(0.0, 255.0);
             let level = if level < thresholds { level } else { 255.0 - level };
-            self.value_range.unscale_bytes(level)
+            range.unscale_bytes(level)
         });
         Some(Ok(()))
     }
