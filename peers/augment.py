@@ -26,7 +26,7 @@ import time
 
 P = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 P.add_argument("--lib", required=True, choices=["torchvision", "kornia", "albumentations", "keras"])
-OPS = "flip,invert,crop,rotate,translate,zoom,contrast,brightness,huesat,blur,erasing,mixup,cutmix,randaugment,pipeline"
+OPS = "flip,invert,crop,rotate,translate,zoom,contrast,brightness,huesat,blur,erasing,mixup,cutmix,randaugment,pipeline,grayscale,posterize,solarize,equalize,autocontrast,sharpness,normalize,noise,motionblur,jpeg"
 P.add_argument("--ops", default=OPS)
 P.add_argument("--shapes", default="28x28x1,32x32x3,224x224x3")
 P.add_argument("--dtypes", default="uint8,float32")
@@ -79,7 +79,7 @@ def images(h, w, c, dtype):
 
 
 # ------------------------------------------------------------------------------------------- torchvision
-def torchvision_op(op, h, w, c):
+def torchvision_op(op, h, w, c, dtype):
     import torch
     from torchvision.transforms import v2
     bi = v2.InterpolationMode.BILINEAR
@@ -90,7 +90,10 @@ def torchvision_op(op, h, w, c):
         "zoom": lambda: v2.RandomAffine(0, scale=(0.8, 1.2), interpolation=bi), "crop": lambda: v2.RandomCrop((h, w), padding=h // 8), "contrast": lambda: v2.ColorJitter(contrast=0.2),
         "brightness": lambda: v2.ColorJitter(brightness=0.2), "huesat": lambda: v2.ColorJitter(saturation=0.2, hue=0.1), "blur": lambda: v2.GaussianBlur(5, (0.1, 2.0)),
         "erasing": lambda: v2.RandomErasing(1.0), "mixup": lambda: v2.MixUp(num_classes=10), "cutmix": lambda: v2.CutMix(num_classes=10),
-        "pipeline": lambda: v2.Compose([v2.RandomHorizontalFlip(0.5), v2.RandomRotation(20, bi), v2.RandomAffine(0, scale=(0.8, 1.2), interpolation=bi), v2.ColorJitter(contrast=0.2)])}[op]()
+        "pipeline": lambda: v2.Compose([v2.RandomHorizontalFlip(0.5), v2.RandomRotation(20, bi), v2.RandomAffine(0, scale=(0.8, 1.2), interpolation=bi), v2.ColorJitter(contrast=0.2)]),
+        "grayscale": lambda: v2.RandomGrayscale(1.0), "posterize": lambda: v2.RandomPosterize(4, 1.0), "solarize": lambda: v2.RandomSolarize(128 if dtype == "uint8" else 0.5, 1.0),
+        "equalize": lambda: v2.RandomEqualize(1.0), "autocontrast": lambda: v2.RandomAutocontrast(1.0), "sharpness": lambda: v2.RandomAdjustSharpness(1.2, 1.0),
+        "normalize": lambda: v2.Normalize([0.5] * c, [0.25] * c), "noise": lambda: v2.GaussianNoise(sigma=0.1), "jpeg": lambda: v2.JPEG((50, 90))}[op]()
 
 
 def torchvision_case(op, h, w, c, dtype, mode):
@@ -98,7 +101,7 @@ def torchvision_case(op, h, w, c, dtype, mode):
     torch.set_num_threads(1 if mode == "procs" else T)
     x = torch.from_numpy(images(h, w, c, dtype)).permute(0, 3, 1, 2).contiguous()
     y = torch.arange(B) % 10
-    t = torchvision_op(op, h, w, c)
+    t = torchvision_op(op, h, w, c, dtype)
     if op in BATCH_OPS:
         return lambda: t(x, y)
     if mode == "batch":
@@ -119,7 +122,11 @@ def kornia_case(op, h, w, c, dtype, mode):
         "brightness": lambda: K.RandomBrightness((0.8, 1.2), p=1.0), "huesat": lambda: torch.nn.Sequential(K.RandomHue((-0.1, 0.1), p=1.0), K.RandomSaturation((0.8, 1.2), p=1.0)),
         "blur": lambda: K.RandomGaussianBlur((5, 5), (0.1, 2.0), p=1.0), "erasing": lambda: K.RandomErasing((0.02, 0.33), p=1.0), "mixup": lambda: K.RandomMixUpV2(p=1.0, data_keys=["input", "class"]),
         "cutmix": lambda: K.RandomCutMixV2(p=1.0, data_keys=["input", "class"]), "randaugment": lambda: K.auto.RandAugment(n=2, m=9),
-        "pipeline": lambda: torch.nn.Sequential(K.RandomHorizontalFlip(p=0.5), K.RandomRotation(20.0, p=1.0), K.RandomAffine(0.0, scale=(0.8, 1.2), p=1.0), K.RandomContrast((0.8, 1.2), p=1.0))}[op]()
+        "pipeline": lambda: torch.nn.Sequential(K.RandomHorizontalFlip(p=0.5), K.RandomRotation(20.0, p=1.0), K.RandomAffine(0.0, scale=(0.8, 1.2), p=1.0), K.RandomContrast((0.8, 1.2), p=1.0)),
+        "grayscale": lambda: K.RandomGrayscale(p=1.0), "posterize": lambda: K.RandomPosterize(4.0, p=1.0), "solarize": lambda: K.RandomSolarize((0.5, 0.5), (0.0, 0.0), p=1.0),
+        "equalize": lambda: K.RandomEqualize(p=1.0), "autocontrast": lambda: K.RandomAutoContrast(p=1.0), "sharpness": lambda: K.RandomSharpness((0.2, 0.2), p=1.0),
+        "normalize": lambda: K.Normalize(torch.full((c,), 0.5), torch.full((c,), 0.25), p=1.0), "noise": lambda: K.RandomGaussianNoise(std=0.1, p=1.0),
+        "motionblur": lambda: K.RandomMotionBlur((3, 7), 180.0, 0.0, p=1.0), "jpeg": lambda: K.RandomJPEG((50.0, 90.0), p=1.0)}[op]()
     conv = (lambda: x.float().div_(255)) if dtype == "uint8" else (lambda: x)
 
     def run():
@@ -164,7 +171,11 @@ def albumentations_case(op, h, w, c, dtype, mode):
         "crop": lambda: L.Compose([L.PadIfNeeded(h + 2 * (h // 8), w + 2 * (w // 8), border_mode=cv2.BORDER_CONSTANT), L.RandomCrop(h, w)]),
         "contrast": lambda: bc(0, 0.2), "brightness": lambda: bc(0.2, 0), "huesat": lambda: jit(saturation=(0.8, 1.2), hue=(-0.1, 0.1)),
         "blur": lambda: mk("GaussianBlur", blur_limit=(5, 5), sigma_limit=(0.1, 2.0), p=1), "erasing": lambda: mk("Erasing", scale=(0.02, 0.33), ratio=(0.3, 3.3), p=1), "randaugment": randaug,
-        "pipeline": lambda: L.Compose([L.HorizontalFlip(p=0.5), rot(), zoom(), bc(0, 0.2)])}[op]()
+        "pipeline": lambda: L.Compose([L.HorizontalFlip(p=0.5), rot(), zoom(), bc(0, 0.2)]),
+        "grayscale": lambda: L.ToGray(p=1), "posterize": lambda: mk("Posterize", num_bits=4, p=1), "solarize": lambda: mk("Solarize", threshold_range=(0.5, 0.5), p=1), "equalize": lambda: L.Equalize(p=1),
+        "autocontrast": lambda: L.AutoContrast(p=1), "sharpness": lambda: mk("Sharpen", alpha=(0.1, 0.3), p=1), "normalize": lambda: L.Normalize([0.5] * c, [0.25] * c, max_pixel_value=1.0),
+        "noise": lambda: mk("GaussNoise", std_range=(0.04, 0.2), p=1), "motionblur": lambda: mk("MotionBlur", blur_limit=(3, 7), p=1),
+        "jpeg": lambda: mk("ImageCompression", quality_range=(50, 90), p=1)}[op]()
     t = t if isinstance(t, L.Compose) else L.Compose([t])
     return lambda: [t(image=i)["image"] for i in x]
 
@@ -183,7 +194,10 @@ def keras_case(op, h, w, c, dtype, mode):
         "huesat": lambda: L.Pipeline([L.RandomHue(0.1, value_range=vr), L.RandomSaturation((0.4, 0.6), value_range=vr)]),
         "blur": lambda: L.RandomGaussianBlur(factor=1.0, kernel_size=5, sigma=(0.1, 2.0), value_range=vr), "erasing": lambda: L.RandomErasing(factor=1.0, scale=(0.02, 0.33), value_range=vr),
         "mixup": lambda: L.MixUp(1.0), "cutmix": lambda: L.CutMix(1.0), "randaugment": lambda: L.RandAugment(value_range=vr, num_ops=2, factor=0.3),
-        "pipeline": lambda: L.Pipeline([L.RandomFlip("horizontal"), L.RandomRotation(20 / 360, **k), L.RandomZoom((-0.2, 0.2), (-0.2, 0.2), **k), L.RandomContrast(0.2, value_range=vr)])}[op]()
+        "pipeline": lambda: L.Pipeline([L.RandomFlip("horizontal"), L.RandomRotation(20 / 360, **k), L.RandomZoom((-0.2, 0.2), (-0.2, 0.2), **k), L.RandomContrast(0.2, value_range=vr)]),
+        "grayscale": lambda: L.RandomGrayscale(1.0), "posterize": lambda: L.RandomPosterization((4, 5), value_range=vr), "solarize": lambda: L.Solarization(0.0, (0.5, 0.5), value_range=vr),
+        "equalize": lambda: L.Equalization(value_range=vr), "autocontrast": lambda: L.AutoContrast(value_range=vr), "sharpness": lambda: L.RandomSharpness((0.55, 0.65), value_range=vr),
+        "normalize": lambda: L.Normalization(mean=0.5, variance=0.0625)}[op]()
     x = images(h, w, c, dtype)
     lab = np.eye(10, dtype=np.float32)[np.arange(B) % 10]
     if op in BATCH_OPS:
@@ -252,7 +266,8 @@ def main():
         h, w, c = map(int, shape.split("x"))
         for dtype in A.dtypes.split(","):
             for op in A.ops.split(","):
-                if op == "huesat" and c == 1:
+                # grey has no colours, bytes hold no normalized values
+                if c == 1 and op in ("huesat", "grayscale") or op == "normalize" and dtype == "uint8":
                     continue
                 for mode in modes:
                     if A.lib == "albumentations" and op in BATCH_OPS or A.lib == "torchvision" and op in BATCH_OPS and mode != "batch":

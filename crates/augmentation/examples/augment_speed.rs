@@ -26,7 +26,7 @@ struct Options {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "flip,invert,crop,rotate,translate,zoom,contrast,brightness,huesat,blur,erasing,mixup,cutmix,randaugment,pipeline"
+        default_value = "flip,invert,crop,rotate,translate,zoom,contrast,brightness,huesat,blur,erasing,mixup,cutmix,randaugment,pipeline,grayscale,posterize,solarize,equalize,autocontrast,sharpness,normalize,noise,motionblur,jpeg"
     )]
     ops: Vec<String>,
     #[arg(long, value_delimiter = ',', default_value = "28x28x1,32x32x3,224x224x3")]
@@ -64,6 +64,17 @@ fn text(op: &str, height: usize) -> Result<Option<String>, Error> {
         "erasing" => "erase([1, 1], [0.02, 0.33], 0)".into(),
         "randaugment" => "rand_augment(2, 0.3)".into(),
         "pipeline" => format!("flip(horizontal) | {rotate} | {zoom} | contrast([0.2, 0.2])"),
+        "grayscale" => "grayscale(1)".into(),
+        "posterize" => "posterize([4, 5])".into(),
+        "solarize" => "solarize(0, [0.5, 0.5])".into(),
+        "equalize" => "equalize()".into(),
+        "autocontrast" => "auto_contrast()".into(),
+        "sharpness" => "sharpness([0.55, 0.65])".into(),
+        "normalize" => "normalize(0.5, 0.0625)".into(),
+        "noise" => "gaussian_noise([0.04, 0.2])".into(),
+        // Three to seven pixels.
+        "motionblur" => format!("motion_blur([{}, {}])", 3.0 / height as f64, 7.0 / height as f64),
+        "jpeg" => "jpeg([50, 90])".into(),
         "mixup" | "cutmix" => return Ok(None),
         _ => return Err(format!("there is no operation '{op}'").into()),
     }))
@@ -226,7 +237,8 @@ fn main() -> Result<(), Error> {
             let images = Images::new(dtype, (height, width, channels))?;
             let bandwidth = memory(&options, &images)?;
             for op in &options.ops {
-                if op == "huesat" && channels == 1 {
+                // Grey has no colours, bytes hold no normalized values.
+                if channels == 1 && (op == "huesat" || op == "grayscale") || op == "normalize" && dtype == "uint8" {
                     continue;
                 }
                 let seconds = case(&options, op, (height, width, channels), &images)?;

@@ -21,7 +21,7 @@ pub(crate) struct AugmentationArgs {
         long,
         value_delimiter = ',',
         value_name = "NAME",
-        default_value = "flip,invert,crop,rotate,translate,zoom,contrast,brightness,huesat,blur,erasing,mixup,cutmix,randaugment,pipeline"
+        default_value = "flip,invert,crop,rotate,translate,zoom,contrast,brightness,huesat,blur,erasing,mixup,cutmix,randaugment,pipeline,grayscale,posterize,solarize,equalize,autocontrast,sharpness,normalize,noise,motionblur,jpeg"
     )]
     op: Vec<String>,
     /// Height, width and channels of the images
