@@ -232,7 +232,7 @@ impl sealed::Sealed for u8 {
     fn blend(data: &mut [Self], other: &[Self], weight: f32) {
         // The difference times 2^7, the weight times 2^15, of the product the upper half: six bits of a fraction.
         let weight = (weight.clamp(0.0, 1.0) * 32767.0).round() as i16;
-        for_each_pair(data, other, move |value, other| {
+        for_each_pair(data, other, |value, other| {
             let difference = (i16::from(value) - i16::from(other)) << 7;
             let part = ((i32::from(difference) * i32::from(weight)) >> 16) as i16;
             (i16::from(other) + ((part + 32) >> 6)) as u8
@@ -291,7 +291,7 @@ impl Pixel for u8 {
             .iter()
             .map(|mean| (mean * (1.0 - factor) * 16.0).round() as i16 + 8)
             .collect();
-        for_each_value(data, &shifts, move |value, shift| {
+        for_each_value(data, &shifts, |value, shift| {
             let product = ((i32::from(i16::from(value) << 7) * i32::from(factor_13)) >> 16) as i16;
             ((product + shift) >> 4).clamp(0, 255) as u8
         });
