@@ -101,3 +101,6 @@ impl ConfusionMatrix {
         map.draw_with(&description, &texts.collect::<Vec<Vec<String>>>())
     }
 }
+
+#[cfg(test)]
+mod tests;

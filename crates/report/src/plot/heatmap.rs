@@ -4,6 +4,14 @@ use super::palette;
 use super::svg::{Anchor, SMALL, Svg, TEXT, shorten, text_width};
 use crate::Figure;
 
+/// The longest label of a row or column, in pixels; what is longer ends in an ellipsis.
+const LONGEST: f64 = 180.0;
+/// The most columns whose numbers are all written out.
+const READABLE: usize = 24;
+/// How far a rising text goes up and to the right for each pixel of its length: the sine and cosine of its 55 degrees.
+const RISE: f64 = 0.82;
+const LEAN: f64 = 0.574;
+
 /// A matrix of numbers as coloured cells; zero is the paper's colour, negative values have the second colour.
 ///
 /// Values that are not finite are drawn hatched grey and read as `–`.
@@ -171,37 +179,48 @@ impl Heatmap {
             .flatten()
             .map(|text| text_width(text, SMALL))
             .fold(0.0, f64::max);
-        let labels = self
-            .rows
-            .iter()
-            .map(|label| text_width(label, TEXT))
-            .fold(0.0, f64::max)
-            .min(180.0);
+        let labels = widest(&self.rows, TEXT).min(LONGEST);
         let left = labels + 14.0 + if self.row_title.is_empty() { 0.0 } else { 24.0 };
-        let widest_label = self
-            .columns
-            .iter()
-            .map(|label| text_width(label, SMALL))
-            .fold(0.0, f64::max);
+        let widest_label = widest(&self.columns, SMALL);
         let fit = (640.0 - left) / columns.max(1) as f64;
         let wish = (widest_text + 12.0).max(if self.columns.is_empty() {
             12.0
         } else {
             widest_label.min(90.0) + 8.0
         });
-        let cell = wish.max(26.0).min(fit.max(4.0));
-        let height = cell.min(34.0).max(4.0f64.min(cell));
+        // What is written into a cell is shown, however wide the drawing becomes, as long as somebody can read so many cells.
+        let least = if columns <= READABLE && widest_text > 0.0 {
+            widest_text + 6.0
+        } else {
+            4.0
+        };
+        let cell = wish.max(26.0).min(fit.max(least));
+        // Few rows are made higher, so that the title beside them has its place.
+        let row_title = shorten(&self.row_title, TEXT, (count as f64 * 34.0).max(LONGEST));
+        let beside = text_width(&row_title, TEXT) + 4.0;
+        let height = cell
+            .min(34.0)
+            .max(4.0f64.min(cell))
+            .max((beside / count.max(1) as f64).min(40.0));
         let upright = widest_label + 6.0 <= cell;
+        let rising = !self.columns.is_empty() && !upright && cell >= 11.0;
         let head = match (self.columns.is_empty(), upright) {
             (true, _) => 4.0,
             (_, true) => 22.0,
-            (_, false) => widest_label.min(110.0) + 10.0,
+            (_, false) => widest_label.min(LONGEST) * RISE + 18.0,
         } + if self.column_title.is_empty() { 0.0 } else { 22.0 };
+        // Labels that rise lean out over the right edge of their column.
+        let leaning = self.columns.iter().enumerate().map(|(index, label)| {
+            let width = text_width(label, SMALL).min(LONGEST);
+            left + (index as f64 + 0.5) * cell + 4.0 + width * LEAN + 8.0
+        });
+        let leaning = leaning.filter(|_| rising).fold(0.0, f64::max);
         let mut svg = Svg::new(
             (left + columns as f64 * cell + 8.0)
                 .max(left + text_width(&self.column_title, TEXT) + 8.0)
+                .max(leaning)
                 .max(120.0),
-            head + (count as f64 * height).max(24.0) + 8.0,
+            head + (count as f64 * height).max(24.0).max(beside) + 8.0,
         );
         let largest = self.largest();
         if !self.column_title.is_empty() {
@@ -209,15 +228,15 @@ impl Heatmap {
             svg.text(middle, 15.0, TEXT, Anchor::Middle, "", &self.column_title);
         }
         if !self.row_title.is_empty() {
-            let title = shorten(&self.row_title, TEXT, (count as f64 * height).max(60.0));
-            svg.vertical_text(14.0, head + count as f64 * height / 2.0, TEXT, "", &title);
+            let middle = head + (count as f64 * height).max(beside) / 2.0;
+            svg.vertical_text(14.0, middle, TEXT, "", &row_title);
         }
         for (index, label) in self.columns.iter().enumerate() {
             let x = left + (index as f64 + 0.5) * cell;
             if upright {
                 svg.text(x, head - 7.0, SMALL, Anchor::Middle, "", label);
-            } else if cell >= 11.0 {
-                svg.rising_text(x + 4.0, head - 6.0, SMALL, &shorten(label, SMALL, 110.0));
+            } else if rising {
+                svg.rising_text(x + 4.0, head - 6.0, SMALL, &shorten(label, SMALL, LONGEST));
             }
         }
         for (index, row) in self.values.iter().enumerate() {
@@ -229,7 +248,7 @@ impl Heatmap {
                     TEXT,
                     Anchor::End,
                     "",
-                    &shorten(label, TEXT, 180.0),
+                    &shorten(label, TEXT, LONGEST),
                 );
             }
             for (column, value) in row.iter().enumerate() {
@@ -287,4 +306,9 @@ impl Heatmap {
             name(&self.columns, &self.column_title, column)
         )
     }
+}
+
+/// The width of the widest of these labels.
+fn widest(labels: &[String], size: f64) -> f64 {
+    labels.iter().map(|label| text_width(label, size)).fold(0.0, f64::max)
 }
