@@ -38,6 +38,17 @@ pub(crate) fn predict_watched(
     batch_size: usize,
     watch: Watch<'_>,
 ) -> Result<Vec<Vec<f64>>> {
+    predict_made(network, samples, batch_size, &|batch| Ok(samples.rows(batch)), watch)
+}
+
+/// As [`predict_watched`], with inputs that are made for each batch of the samples' indices.
+pub(crate) fn predict_made(
+    network: &Network,
+    samples: &Samples,
+    batch_size: usize,
+    inputs: &dyn Fn(&[usize]) -> Result<Vec<f32>>,
+    watch: Watch<'_>,
+) -> Result<Vec<Vec<f64>>> {
     if samples.is_empty() {
         return Err(Error::EmptyData { what: "test" });
     }
@@ -45,7 +56,7 @@ pub(crate) fn predict_watched(
     let order: Vec<usize> = (0..samples.len()).collect();
     let mut rows = Vec::with_capacity(samples.len());
     for batch in order.chunks(batch_size.max(1)) {
-        let inputs = samples.tensor(samples.rows(batch), network)?;
+        let inputs = samples.tensor(inputs(batch)?, network)?;
         let outputs = network
             .forward(&inputs, Mode::Inference)?
             .to_dtype(candle_core::DType::F64)?;

@@ -4,7 +4,7 @@ use augmentation::Pipeline;
 use models::Network;
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::predict_watched;
+use crate::evaluate::predict_made;
 use crate::pass::Pass;
 use crate::{Control, Error, Result, Samples};
 
@@ -83,7 +83,8 @@ pub fn predict_averaged_watched(
     }
     let mut mean: Vec<Vec<f64>> = Vec::new();
     for copy in 0..copies {
-        let version = samples.augmented(pipeline, seed, copy as u64)?;
+        // Each batch is augmented when its turn comes, so that whoever waits hears of it, and no version is kept as a whole.
+        let version = |batch: &[usize]| samples.through(pipeline, batch, seed, copy as u64);
         let (before, of_samples) = (copy * samples.len(), copies * samples.len());
         let mut told = |pass: Pass| {
             watch(Pass {
@@ -91,7 +92,7 @@ pub fn predict_averaged_watched(
                 of_samples,
             })
         };
-        let rows = predict_watched(network, &version, batch_size, &mut told);
+        let rows = predict_made(network, samples, batch_size, &version, &mut told);
         let mut rows = rows.map_err(|error| match error {
             Error::Stopped { samples, .. } => Error::Stopped {
                 samples: before + samples,
@@ -237,6 +238,28 @@ mod tests {
                 of_samples: 6
             })
         ));
+    }
+
+    #[test]
+    fn a_batch_is_augmented_when_its_turn_comes() {
+        let network = network();
+        let mut pixels = vec![0.5; 48];
+        pixels[40] = f32::NAN;
+        let images = Samples::new(pixels, vec![4, 4, 1], vec![0, 2, 1]).unwrap();
+        let turn = Pipeline::parse_for("rotate(0.2)", ValueRange::UNIT).unwrap();
+        let mut told = Vec::new();
+        let mut go_on = |pass: Pass| {
+            told.push(pass.samples);
+            Control::Continue
+        };
+        let asked = (2, Averaged::Probabilities);
+        let refused = predict_averaged_watched(&network, &images, &turn, asked, 9, 2, &mut go_on);
+        assert!(matches!(refused, Err(Error::Augmentation(_))), "{refused:?}");
+        assert_eq!(
+            told,
+            [2],
+            "the first batch was done before the broken sample of the second was touched"
+        );
     }
 
     #[test]
