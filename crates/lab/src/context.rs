@@ -10,7 +10,7 @@ use candle_core::Device;
 use datasets::Dataset;
 
 use crate::cli::{DEFAULT_SEED, DataArgs, PlaceArgs};
-use crate::progress::Progress;
+use crate::progress::{Progress, Waiting};
 
 /// Set by Ctrl-C; training looks at it after every step.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -67,7 +67,7 @@ impl Context {
 
     /// The data set of this name or folder, whatever `--data` says.
     pub(crate) fn dataset(&self, name: &str) -> Result<Dataset> {
-        let mut bars = Downloads::new(&self.progress);
+        let mut bars = Downloads::new(&self.progress, Some(format!("reading {name}")));
         Ok(datasets::load(name, self.data_dir.as_deref(), &mut bars)?)
     }
 
@@ -187,15 +187,24 @@ pub(crate) fn device(name: &str) -> Result<Device> {
     })
 }
 
-/// Shows downloads and the images that are read as bars.
+/// Shows downloads and the images that are read as bars, and between them what else is done.
 pub(crate) struct Downloads<'a> {
     progress: &'a Progress,
     bar: Option<indicatif::ProgressBar>,
+    /// What is done where nothing is downloaded, such as reading files, and the sign of life meanwhile.
+    beside: Option<String>,
+    waiting: Option<Waiting>,
 }
 
 impl<'a> Downloads<'a> {
-    pub(crate) fn new(progress: &'a Progress) -> Self {
-        Downloads { progress, bar: None }
+    pub(crate) fn new(progress: &'a Progress, beside: Option<String>) -> Self {
+        let waiting = beside.as_deref().map(|what| progress.waiting(what));
+        Downloads {
+            progress,
+            bar: None,
+            beside,
+            waiting,
+        }
     }
 }
 
@@ -210,6 +219,7 @@ impl Drop for Downloads<'_> {
 
 impl datasets::Progress for Downloads<'_> {
     fn started(&mut self, file: &str, done: u64, total: Option<u64>) {
+        self.waiting = None;
         let bar = self.progress.bytes(file, total);
         bar.set_position(done);
         self.bar = Some(bar);
@@ -229,9 +239,11 @@ impl datasets::Progress for Downloads<'_> {
             bar.finish_and_clear();
         }
         self.progress.line(&format!("{file}: complete"));
+        self.waiting = self.beside.as_deref().map(|what| self.progress.waiting(what));
     }
 
     fn images(&mut self, done: usize, of: usize) {
+        self.waiting = None;
         let progress = self.progress;
         let bar = self
             .bar

@@ -109,7 +109,7 @@ fn fetch(name: &str, data_dir: Option<&Path>, json: bool) -> Result<()> {
     let folder = folder(data_dir)?;
     listen_for_interrupt()?;
     let progress = Progress::new();
-    let place = datasets::fetch(set.name, &folder, &mut Downloads::new(&progress))?;
+    let place = datasets::fetch(set.name, &folder, &mut Downloads::new(&progress, None))?;
     let mut out = std::io::stdout().lock();
     if json {
         let record = json!({"set": set.name, "folder": place});
@@ -130,7 +130,9 @@ fn verify(name: &str, data_dir: Option<&Path>, json: bool) -> Result<()> {
             name = set.name
         );
     }
+    let waiting = Progress::new().waiting(&format!("checking the files of {}", set.name));
     let verification = datasets::verify(set.name, &folder)?;
+    drop(waiting);
     let mut out = std::io::stdout().lock();
     if json {
         writeln!(out, "{}", serde_json::to_string_pretty(&verification)?)?;

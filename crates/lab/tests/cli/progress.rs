@@ -1,6 +1,7 @@
 //! Bars with the time that is left: on a terminal, and nowhere else.
 #![cfg(target_os = "linux")]
 
+use crate::files::write_mnist;
 use crate::live::in_terminal;
 use crate::program::Lab;
 
@@ -48,6 +49,28 @@ fn a_measuring_that_is_interrupted_says_how_far_it_was() {
         error.contains("interrupted after ") && error.contains("images were measured"),
         "{shown:?}"
     );
+}
+
+#[test]
+fn files_that_take_a_while_show_a_sign_of_life() {
+    let lab = Lab::new();
+    write_mnist(lab.folder());
+    for (arguments, name) in [
+        ("data verify mnist --data-dir .", "checking the files of mnist"),
+        ("train --data mnist --data-dir . --epochs 1 --plain", "reading mnist"),
+    ] {
+        let Some((shown, code)) = in_terminal(&lab, arguments, "xterm", "", b"") else {
+            return;
+        };
+        assert_eq!(code, Some(0), "{shown}");
+        let after = shown.rsplit(name).next().unwrap_or_default();
+        assert!(
+            shown.contains(name) && after.contains("\u{1b}[2K"),
+            "no '{name}', or it stays: {shown:?}"
+        );
+    }
+    let piped = lab.run(&["data", "verify", "mnist", "--data-dir", "."]);
+    assert_eq!((piped.code, piped.stderr.as_str()), (Some(0), ""));
 }
 
 #[test]
