@@ -118,6 +118,19 @@ impl Dataset {
         self.train.images.shape()
     }
 
+    /// The same with all images brought to `(height, width)`, as [`Images::resized`] does.
+    ///
+    /// # Errors
+    /// As [`Images::resized`].
+    pub fn resized(mut self, size: (usize, usize)) -> Result<Self> {
+        for part in [&mut self.train, &mut self.test] {
+            if (part.images.height, part.images.width) != size {
+                part.images = part.images.resized(size)?;
+            }
+        }
+        Ok(self)
+    }
+
     /// Only the given classes, in the given order, relabelled 0, 1, ...; the name says so: `digits[3,8]`.
     ///
     /// ```

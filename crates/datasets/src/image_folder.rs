@@ -1,18 +1,14 @@
 //! Any folder of images with one sub-folder a class.
 
+use crate::resized::{MAX_SIDE, MAX_TOTAL, checked_size};
 use crate::{Dataset, Error, Images, Progress, Result, Silent, Split, every_fifth};
-use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-/// The largest side of an image file.
-const MAX_SIDE: u32 = 16_384;
 /// What decoding one file may allocate.
 const MAX_DECODED: u64 = 512 << 20;
-/// What all images of a folder may take together.
-const MAX_TOTAL: u64 = 4 << 30;
 
 /// Grey or coloured images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,7 +25,8 @@ pub enum Color {
 /// How to read a folder of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FolderOptions {
-    /// `(height, width)` to resize every image to (triangle filter, aspect ratio not kept); without it all images must have one size.
+    /// `(height, width)` to resize every image to, as [`Images::resized`] does (the aspect ratio is not kept), which is what Keras'
+    /// `image_dataset_from_directory` does with its `image_size`; without it all images must have one size.
     pub size: Option<(usize, usize)>,
     /// Grey or coloured.
     pub color: Color,
@@ -227,7 +224,7 @@ fn decode_all(files: &[(u32, PathBuf)], options: &FolderOptions, progress: &mut 
         chosen => chosen,
     };
     let channels = if color == Color::Grey { 1 } else { 3 };
-    let mut shape: Option<(usize, usize)> = options.size;
+    let mut shape: Option<(usize, usize)> = options.size.map(checked_size).transpose()?;
     let mut pixels: Vec<u8> = Vec::new();
     for (done, (_, path)) in files.iter().enumerate() {
         if progress.cancelled() {
@@ -236,18 +233,18 @@ fn decode_all(files: &[(u32, PathBuf)], options: &FolderOptions, progress: &mut 
                 of: files.len(),
             });
         }
-        let mut image = open(path)?;
-        if let Some((height, width)) = options.size {
-            image = image.resize_exact(side(width)?, side(height)?, FilterType::Triangle);
-        }
+        let image = open(path)?;
         let found = (image.height() as usize, image.width() as usize);
         let (height, width) = *shape.get_or_insert(found);
-        if (height, width) != found {
+        if options.size.is_none() && (height, width) != found {
             return Err(Error::inconsistent(
                 format!("size of '{}'", path.display()),
                 format!("{height} x {width} as '{}'", files[0].1.display()),
                 format!("{} x {}", found.0, found.1),
-                "give all images one size, or a size to resize them to",
+                format!(
+                    "resize all images while they are read, with --image-size HEIGHTxWIDTH such as --image-size {height}x{width} \
+                     (FolderOptions::size), or give the files one size"
+                ),
             ));
         }
         let total = (files.len() as u64).saturating_mul((height * width * channels) as u64);
@@ -256,12 +253,18 @@ fn decode_all(files: &[(u32, PathBuf)], options: &FolderOptions, progress: &mut 
                 format!("{} images of {height} x {width} x {channels}", files.len()),
                 format!("at most {MAX_TOTAL} bytes"),
                 format!("{total} bytes"),
-                "give a smaller size to resize them to, or use fewer images",
+                "resize them to a smaller size with --image-size HEIGHTxWIDTH (FolderOptions::size), or use fewer images",
             ));
         }
-        match color {
-            Color::Grey => pixels.extend_from_slice(image.to_luma8().as_raw()),
-            _ => pixels.extend_from_slice(image.to_rgb8().as_raw()),
+        let bytes = match color {
+            Color::Grey => image.into_luma8().into_raw(),
+            _ => image.into_rgb8().into_raw(),
+        };
+        if (height, width) == found {
+            pixels.extend_from_slice(&bytes);
+        } else {
+            let one = Images::new(found.0, found.1, channels, 255, bytes)?;
+            pixels.extend_from_slice(one.resized((height, width))?.pixels());
         }
         progress.images(done + 1, files.len());
     }
@@ -270,20 +273,6 @@ fn decode_all(files: &[(u32, PathBuf)], options: &FolderOptions, progress: &mut 
         Images::new(height, width, channels, 255, pixels)?,
         files.iter().map(|(label, _)| *label).collect(),
     )
-}
-
-fn side(length: usize) -> Result<u32> {
-    u32::try_from(length)
-        .ok()
-        .filter(|length| (1..=MAX_SIDE).contains(length))
-        .ok_or_else(|| {
-            Error::inconsistent(
-                "size to resize to",
-                format!("1..={MAX_SIDE}"),
-                length.to_string(),
-                "choose another size",
-            )
-        })
 }
 
 /// Decodes one file; its first bytes tell its format.
@@ -295,8 +284,8 @@ fn reader(path: &Path) -> Result<ImageReader<BufReader<File>>> {
     let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
     let mut reader = reader.map_err(|source| Error::io("read", path, source))?;
     let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_image_width = Some(MAX_SIDE as u32);
+    limits.max_image_height = Some(MAX_SIDE as u32);
     limits.max_alloc = Some(MAX_DECODED);
     reader.limits(limits);
     Ok(reader)

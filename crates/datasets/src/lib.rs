@@ -64,6 +64,7 @@ mod mat5;
 mod mnist;
 mod presence;
 mod progress;
+mod resized;
 mod stratified;
 #[cfg(test)]
 mod test_server;
@@ -77,7 +78,7 @@ pub use error::{Error, Result};
 pub use fetch::{Fetcher, fetch};
 pub use image_folder::{Color, FolderOptions, load_folder, load_folder_watched, open_image};
 pub use images::Images;
-pub use load::load;
+pub use load::{load, load_with};
 pub use presence::{Presence, presence};
 pub use progress::{Progress, Silent};
 pub use stratified::every_fifth;

@@ -25,6 +25,41 @@ use std::path::{Path, PathBuf};
 /// [`Error::UnknownDataset`], or what reading ([`Error::Folder`], [`Error::MissingFile`], [`Error::Malformed`],
 /// [`Error::LabelOutOfRange`], ...) or downloading ([`Error::Download`], ...) can report.
 pub fn load(name_or_dir: &str, data_dir: Option<&Path>, progress: &mut dyn Progress) -> Result<Dataset> {
+    load_with(name_or_dir, data_dir, &FolderOptions::default(), progress)
+}
+
+/// As [`load`], with options: how the files of a folder of images are read, and the size that the images of any set are brought to.
+/// ([`FolderOptions::color`] is about folders of images only.)
+///
+/// ```
+/// use datasets::{FolderOptions, Silent, load_with};
+/// let options = FolderOptions { size: Some((16, 16)), ..Default::default() };
+/// assert_eq!(load_with("digits", None, &options, &mut Silent)?.shape(), [16, 16, 1]);
+/// # Ok::<(), datasets::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`load`]; [`Error::Inconsistent`] for a size that no image can have.
+pub fn load_with(
+    name_or_dir: &str,
+    data_dir: Option<&Path>,
+    options: &FolderOptions,
+    progress: &mut dyn Progress,
+) -> Result<Dataset> {
+    let dataset = load_unsized(name_or_dir, data_dir, options, progress)?;
+    match options.size {
+        Some(size) => dataset.resized(size),
+        None => Ok(dataset),
+    }
+}
+
+/// The data set; images of a folder have the size of the options.
+fn load_unsized(
+    name_or_dir: &str,
+    data_dir: Option<&Path>,
+    options: &FolderOptions,
+    progress: &mut dyn Progress,
+) -> Result<Dataset> {
     if let Some(set) = find(name_or_dir) {
         if set.format == Format::Embedded {
             return Ok(digits());
@@ -42,7 +77,7 @@ pub fn load(name_or_dir: &str, data_dir: Option<&Path>, progress: &mut dyn Progr
         .chain([given.to_path_buf()])
         .find(|folder| folder.is_dir())
     {
-        return load_unnamed(&folder, progress);
+        return load_unnamed(&folder, options, progress);
     }
     let looks_like_a_path = name_or_dir.contains(['/', '\\']) || name_or_dir.starts_with('.');
     Err(if looks_like_a_path {
@@ -115,7 +150,7 @@ pub(crate) fn read(set: &KnownSet, folder: &Path) -> Result<Dataset> {
 }
 
 /// A folder that is given by its path: what it is is told by the files in it.
-fn load_unnamed(folder: &Path, progress: &mut dyn Progress) -> Result<Dataset> {
+fn load_unnamed(folder: &Path, options: &FolderOptions, progress: &mut dyn Progress) -> Result<Dataset> {
     let name = folder
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -130,7 +165,7 @@ fn load_unnamed(folder: &Path, progress: &mut dyn Progress) -> Result<Dataset> {
     // the wavelet images stand before the originals in the catalogue, and are what the lecture begins with
     match by_content.into_iter().find(|set| is_here(set, folder)) {
         Some(set) => read(set, folder),
-        None => load_folder_watched(folder, &FolderOptions::default(), progress),
+        None => load_folder_watched(folder, options, progress),
     }
 }
 

@@ -96,7 +96,7 @@ fn sizes_must_agree_or_be_made_to() {
     grey(&top.path().join("a/1.png"), 9, (5, 4));
     check_message(
         default(top.path()),
-        &["1.png", "expected 2 x 2", "0.png", "found 4 x 5", "resize"],
+        &["1.png", "expected 2 x 2", "0.png", "found 4 x 5", "--image-size 2x2"],
     );
     let options = FolderOptions {
         size: Some((3, 6)),

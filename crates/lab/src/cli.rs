@@ -1,5 +1,6 @@
 //! The command line: what can be typed.
 
+mod image_size;
 mod models;
 mod report;
 mod sweep;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use self::image_size::ImageSize;
 pub(crate) use self::models::{ConvertArgs, EvaluateArgs, GradcheckArgs, InspectArgs, Mean, PrecisionArg, PredictArgs};
 pub(crate) use self::report::{DiffArgs, ReportArgs, ReportCommand};
 pub(crate) use self::sweep::{ALL, MergeArgs, SweepArgs, SweepCommand, SweepRunArgs};
@@ -59,6 +61,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         lab train --data digits --model digits_cnn --epochs 20 --output digits.safetensors\n  \
         lab train --data mnist --data-dir path/to/mnist --optimizer adamw --augment 'rotate(0.05) | translate(0.1, 0.1)'\n  \
+        lab train --data path/to/photos --image-size 64x64 --output photos.safetensors    # one sub-folder a class\n  \
         lab train --data digits --schedule cosine:1 --ema 0.99 --early-stopping 10 --epochs 100 --csv digits.csv\n  \
         lab train --resume digits.safetensors --epochs 40\n  \
         lab train --data digits --checkpoints digits --keep 2 --save-every 20    # goes on with: lab train --resume digits")]
@@ -70,6 +73,7 @@ pub(crate) enum Command {
         lab sweep --tasks digits_cnn --out digits\n  \
         lab sweep --optimizers adam,lion,sgd_momentum --learning-rates 1e-4:1:5 --seeds 3\n  \
         lab sweep --model path/to/model.json --data mnist --data-dir path/to/mnist --epochs 3 --images 12000\n  \
+        lab sweep --data path/to/photos --image-size 32x32 --seeds 2\n  \
         lab sweep --tasks all --data-dir path/to/data --shard 1/2 --out one\n  \
         lab sweep merge one two --out all    # after 2/2 on another machine"
     )]
@@ -91,11 +95,13 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         lab evaluate digits.safetensors --data digits\n  \
         lab evaluate digits.safetensors --data digits --tta 16 --augment 'rotate(0.04) | translate(0.05, 0.05)'\n  \
+        lab evaluate photos.safetensors --data path/to/photos    # resized as in the training\n  \
         lab evaluate cats.safetensors --data cats-dogs --data-dir path/to/cats-dogs --json")]
     Evaluate(EvaluateArgs),
     /// Compute a network's outputs for inputs of a file
     #[command(after_help = "Examples:\n  \
         lab predict digits.safetensors --inputs images.safetensors --outputs logits.safetensors\n  \
+        lab predict photos.safetensors --inputs large.safetensors --outputs logits.safetensors --image-size 64x64\n  \
         lab predict weights.weights.h5 --config model.json --inputs x.safetensors --outputs y.safetensors")]
     Predict(PredictArgs),
     /// Write a model file in another format or number format
@@ -195,9 +201,20 @@ pub(crate) struct PlaceArgs {
     /// The folder that holds the files of the data set (default: the cache folder, where they are downloaded to)
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) size: SizeArgs,
     /// cpu, cuda, cuda:N or metal
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
+}
+
+/// The size of the images that a network sees.
+#[derive(Args, Clone, Default)]
+pub(crate) struct SizeArgs {
+    /// Resize all images to this height and width, bilinearly as Keras' image_dataset_from_directory does, such as 64x64; a folder of
+    /// pictures of different sizes needs it (default: the size of the images; of a saved network, what it was trained with)
+    #[arg(long, value_name = "HEIGHTxWIDTH")]
+    pub(crate) image_size: Option<ImageSize>,
 }
 
 /// What to print of a network.

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use candle_core::Device;
-use datasets::Dataset;
+use datasets::{Dataset, FolderOptions};
 
-use crate::cli::{DEFAULT_SEED, DataArgs, PlaceArgs};
+use crate::cli::{DEFAULT_SEED, DataArgs, ImageSize, PlaceArgs};
 use crate::progress::{Progress, Waiting};
 
 /// Set by Ctrl-C; training looks at it after every step.
@@ -21,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) data: Option<String>,
     /// The folder after `--data-dir`.
     pub(crate) data_dir: Option<PathBuf>,
+    /// The size after `--image-size`.
+    pub(crate) image_size: Option<ImageSize>,
     /// Where tensors live.
     pub(crate) device: Device,
     /// The seed of every random draw.
@@ -52,6 +54,7 @@ impl Context {
         Ok(Context {
             data: place.data.clone(),
             data_dir: place.data_dir.clone(),
+            image_size: place.size.image_size,
             device: device(&place.device)?,
             seed: DEFAULT_SEED,
             quick: false,
@@ -67,8 +70,26 @@ impl Context {
 
     /// The data set of this name or folder, whatever `--data` says.
     pub(crate) fn dataset(&self, name: &str) -> Result<Dataset> {
+        self.load(name, self.image_size)
+    }
+
+    /// The data set of this name as its files have it, also where `--image-size` is meant for another one.
+    pub(crate) fn dataset_as_it_is(&self, name: &str) -> Result<Dataset> {
+        self.load(name, None)
+    }
+
+    fn load(&self, name: &str, size: Option<ImageSize>) -> Result<Dataset> {
+        let options = FolderOptions {
+            size: size.map(|size| (size.height, size.width)),
+            ..FolderOptions::default()
+        };
         let mut bars = Downloads::new(&self.progress, Some(format!("reading {name}")));
-        Ok(datasets::load(name, self.data_dir.as_deref(), &mut bars)?)
+        Ok(datasets::load_with(
+            name,
+            self.data_dir.as_deref(),
+            &options,
+            &mut bars,
+        )?)
     }
 
     /// `full`, or `quick` where the small version was asked for.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{DEFAULT_SEED, PlaceArgs, at_least_one, whole};
+use super::{DEFAULT_SEED, ImageSize, PlaceArgs, at_least_one, whole};
 
 /// What to measure.
 #[derive(Args)]
@@ -53,6 +53,10 @@ pub(crate) struct PredictArgs {
     /// The .safetensors file that the outputs are written to, as 'output', or 'output_0' and so on where there are several
     #[arg(long, value_name = "FILE")]
     pub(crate) outputs: PathBuf,
+    /// Resize inputs that are images (batch, height, width, channels) to this height and width first, bilinearly, such as 64x64
+    /// (default: of a network that was trained with --image-size, to that)
+    #[arg(long, value_name = "HEIGHTxWIDTH")]
+    pub(crate) image_size: Option<ImageSize>,
     /// Samples that are computed at a time
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one)]
     pub(crate) batch_size: usize,
@@ -121,6 +125,9 @@ pub(crate) struct InspectArgs {
     /// The folder that holds the files of the data set (default: the cache folder, where they are downloaded to)
     #[arg(long, value_name = "DIR", requires = "data")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Resize the test images to this height and width, such as 64x64 (default: what the first file was trained with)
+    #[arg(long, value_name = "HEIGHTxWIDTH", requires = "data")]
+    pub(crate) image_size: Option<ImageSize>,
     /// The description of the network, for a file that holds weights alone: a built-in name or a Keras JSON configuration
     #[arg(long, value_name = "MODEL")]
     pub(crate) config: Option<String>,

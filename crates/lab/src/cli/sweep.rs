@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use optimizers::Optimizer;
 use optimizers_bench::{Shard, known_task, parse_grid};
 
-use super::{at_least_one, share};
+use super::{ImageSize, at_least_one, share};
 
 /// Compares optimizers, or merges what several machines have run.
 #[derive(Args)]
@@ -47,6 +47,9 @@ pub(crate) struct SweepRunArgs {
     /// sub-folder of images a class [default with --model: digits]
     #[arg(long, value_name = "NAME|DIR", help_heading = OWN)]
     pub(crate) data: Option<String>,
+    /// Resize its images to this height and width, bilinearly, such as 32x32 [default: the size of the images]
+    #[arg(long, value_name = "HEIGHTxWIDTH", requires = "own", help_heading = OWN)]
+    pub(crate) image_size: Option<ImageSize>,
     /// Passes over the images that are learnt from in each run [default: 10, with --quick 2]
     #[arg(long, value_name = "N", requires = "own", value_parser = at_least_one, help_heading = OWN)]
     pub(crate) epochs: Option<usize>,

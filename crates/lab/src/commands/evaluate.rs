@@ -14,7 +14,7 @@ use report::{Align, Table};
 use serde_json::{Value, json};
 use training::{Averaged, Evaluation, Loss, Samples, predict_averaged_watched};
 
-use super::train::pipeline;
+use super::train::{pipeline, saved_image_size};
 use crate::cli::{DEFAULT_SEED, EvaluateArgs, Mean};
 use crate::context::{Context, listen_for_interrupt, terminal};
 use crate::progress::Measuring;
@@ -33,6 +33,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let trained_on = saved.metadata.training.as_ref().and_then(|state| state.data.clone());
     let trained_with = saved.metadata.training.as_ref().and_then(|state| state.augment.clone());
     context.data = context.data.or(trained_on);
+    context.image_size = context.image_size.or_else(|| saved_image_size(&saved.metadata));
     if context.data.is_none() {
         bail!(
             "{} does not say which data it was trained on; name the data to measure it on with --data",

@@ -10,6 +10,8 @@ use models::{Network, zoo};
 use nn_theory::{DTypePolicy, Layer, MAX_CONFIGURATION_BYTES, ModelSpec};
 use persistence::Model;
 
+use super::train::saved_image_size;
+use crate::cli::ImageSize;
 use crate::nearest;
 
 /// A model that was found.
@@ -24,6 +26,11 @@ impl Found {
     /// Whether it comes with weights of its own.
     pub(crate) fn has_weights(&self) -> bool {
         self.saved.is_some()
+    }
+
+    /// The size that the images were resized to which its weights were trained with.
+    pub(crate) fn image_size(&self) -> Option<ImageSize> {
+        saved_image_size(&self.saved.as_ref()?.metadata)
     }
 
     /// The network in float32: with the weights of the file, or with initial weights of the seed.

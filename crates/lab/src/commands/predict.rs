@@ -3,15 +3,18 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Result, bail};
-use candle_core::{Device, Tensor};
+use anyhow::{Context as _, Result, bail};
+use augmentation::{Image, Pipeline};
+use candle_core::{DType, Device, Tensor};
+use kernels::random::Stream;
 use models::{Mode, Network};
 use persistence::{Format, Model, StoredTensor};
 use report::format::count;
 use serde_json::{Value, json};
 
+use super::train::saved_image_size;
 use super::{convert, files, model};
-use crate::cli::PredictArgs;
+use crate::cli::{DEFAULT_SEED, ImageSize, PredictArgs};
 use crate::context;
 use crate::progress::Progress;
 
@@ -24,11 +27,34 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     }
     files::check_writable("--outputs", &args.outputs)?;
     let device = context::device(&args.device)?;
-    let network = match &args.config {
-        Some(_) => convert::open(args.model.as_ref(), args.config.as_deref())?.network(&device)?,
-        None => model::find(&args.model)?.into_network(args.seed, &device)?,
+    let (network, trained_with) = match &args.config {
+        Some(_) => {
+            let opened = convert::open(args.model.as_ref(), args.config.as_deref())?;
+            (opened.network(&device)?, saved_image_size(&opened.metadata))
+        }
+        None => {
+            let found = model::find(&args.model)?;
+            let trained_with = found.image_size();
+            (found.into_network(args.seed, &device)?, trained_with)
+        }
     };
-    let inputs = inputs(&args.inputs, &network, &device)?;
+    let mut inputs = inputs(&args.inputs, &network)?;
+    if let Some(size) = args.image_size.or(trained_with) {
+        for input in &mut inputs {
+            match input.dims().len() {
+                4 => *input = resized(input, size)?,
+                _ if args.image_size.is_none() => {}
+                _ => bail!(
+                    "--image-size {size}: {} holds inputs of the shape {:?}, which are no images (batch, height, width, channels); \
+                     leave the option out",
+                    args.inputs.display(),
+                    input.dims()
+                ),
+            }
+        }
+    }
+    let inputs = inputs.iter().map(|input| input.to_device(&device));
+    let inputs = inputs.collect::<candle_core::Result<Vec<_>>>()?;
     let outputs = predict(&network, &inputs, args.batch_size)?;
     let mut written = Model::new(&args.outputs, Format::Safetensors);
     for (number, output) in outputs.iter().enumerate() {
@@ -72,7 +98,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
 }
 
 /// The inputs in the order of the network: by the names of its input layers, or the only one.
-fn inputs(path: &Path, network: &Network, device: &Device) -> Result<Vec<Tensor>> {
+fn inputs(path: &Path, network: &Network) -> Result<Vec<Tensor>> {
     let file = persistence::open(path)?;
     let spec = network.spec();
     let names: Vec<&str> = spec
@@ -97,8 +123,7 @@ fn inputs(path: &Path, network: &Network, device: &Device) -> Result<Vec<Tensor>
             );
         };
         // Indices are read as numbers of the network's format, as every input is.
-        let tensor = tensor.to_tensor(&Device::Cpu)?.to_dtype(network.dtype())?;
-        inputs.push(tensor.to_device(device)?);
+        inputs.push(tensor.to_tensor(&Device::Cpu)?.to_dtype(network.dtype())?);
     }
     let counts: Vec<usize> = inputs
         .iter()
@@ -112,6 +137,27 @@ fn inputs(path: &Path, network: &Network, device: &Device) -> Result<Vec<Tensor>
         );
     }
     Ok(inputs)
+}
+
+/// Images (batch, height, width, channels) in another size.
+fn resized(images: &Tensor, size: ImageSize) -> Result<Tensor> {
+    let (count, height, width, channels) = images.dims4()?;
+    if (height, width) == (size.height, size.width) {
+        return Ok(images.clone());
+    }
+    let pipeline = Pipeline::parse(&format!("resize({}, {})", size.height, size.width))?;
+    let values = images.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+    let mut all = Vec::new();
+    for (index, pixels) in values.chunks((height * width * channels).max(1)).enumerate() {
+        let mut image = Image::new(height, width, channels, pixels.to_vec())?;
+        // Nothing is drawn: any stream will do.
+        pipeline
+            .apply(&mut image, Stream::new(DEFAULT_SEED))
+            .with_context(|| format!("--image-size {size}: image {index} of the inputs"))?;
+        all.extend_from_slice(&image.data);
+    }
+    let shape = (count, size.height, size.width, channels);
+    Ok(Tensor::from_vec(all, shape, &Device::Cpu)?.to_dtype(images.dtype())?)
 }
 
 /// The outputs of all samples, computed in batches.

@@ -14,7 +14,7 @@ use optimizers_bench::{Budget, KnownTask, Plan, Progress, Records, Study, Sweep,
 use report::format::{count, seconds};
 
 use self::outputs::{Finished, show};
-use crate::cli::{ALL, PlaceArgs, SweepArgs, SweepCommand, SweepRunArgs};
+use crate::cli::{ALL, PlaceArgs, SizeArgs, SweepArgs, SweepCommand, SweepRunArgs};
 use crate::comparison::{FIRST_REPORTED, OPTIMIZERS, REFERENCE, counted};
 use crate::context::{Context, listen_for_interrupt};
 
@@ -31,6 +31,9 @@ fn sweep(args: &SweepRunArgs) -> Result<()> {
     let context = Context::at(&PlaceArgs {
         data: args.data.clone(),
         data_dir: args.data_dir.clone(),
+        size: SizeArgs {
+            image_size: args.image_size,
+        },
         device: "cpu".to_string(),
     })?;
     listen_for_interrupt()?;
@@ -183,7 +186,7 @@ fn built(args: &SweepRunArgs, context: &Context) -> Result<Vec<Task>> {
     known
         .into_iter()
         .map(|known| {
-            let dataset = known.dataset.map(|name| context.dataset(name)).transpose()?;
+            let dataset = known.dataset.map(|name| context.dataset_as_it_is(name)).transpose()?;
             context.check_interrupt()?;
             Ok(known.build(dataset.as_ref(), budget)?)
         })

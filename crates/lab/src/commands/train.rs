@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use training::{Checkpoint, EarlyStopping, Evaluation, History, Samples, StopReason, Trainer};
 
 use self::options::Options;
+pub(super) use self::options::saved_image_size;
 use self::resume::Beginning;
 use self::served::Served;
 use self::watch::Watch;
@@ -65,6 +66,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let folder = settings.options.make_folder()?;
     context.data = Some(settings.data.clone());
     context.seed = settings.seed;
+    context.image_size = settings.options.image_size;
     let dataset = context.dataset_or(DEFAULT_DATA)?;
     let (mut network, mut optimizer, history) = match beginning {
         Beginning::Fresh(builder) => {
@@ -133,6 +135,8 @@ fn fresh(args: &TrainArgs) -> Result<(Settings, Beginning)> {
     if args.how.save_every.is_some() && args.output.is_none() && args.how.checkpoints.is_none() {
         bail!("--save-every needs a file to save to; give --output FILE or --checkpoints DIR");
     }
+    let mut options = Options::of(&args.how)?;
+    options.image_size = args.data.place.size.image_size;
     let settings = Settings {
         data: canonical(args.data.place.data.as_deref().unwrap_or(DEFAULT_DATA)),
         seed: args.data.seed.unwrap_or(DEFAULT_SEED),
@@ -142,7 +146,7 @@ fn fresh(args: &TrainArgs) -> Result<(Settings, Beginning)> {
         augment: args.augment.as_deref().map(pipeline).transpose()?.flatten(),
         output: args.output.clone(),
         serve: args.serve,
-        options: Options::of(&args.how)?,
+        options,
         live: is_watched(args),
     };
     Ok((settings, Beginning::Fresh(Box::new(builder))))

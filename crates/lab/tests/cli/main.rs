@@ -9,6 +9,7 @@ mod examples;
 mod exercise;
 mod files;
 mod gradcheck;
+mod image_size;
 mod interrupt;
 mod live;
 mod mistakes;

@@ -14,8 +14,9 @@ use serde_json::{Map, Value, json};
 use training::{Evaluation, Samples};
 
 use super::convert;
-use crate::cli::{InspectArgs, PlaceArgs};
+use crate::cli::{InspectArgs, PlaceArgs, SizeArgs};
 use crate::commands::evaluate::{check_classes, measure};
+use crate::commands::train::saved_image_size;
 use crate::context::{Context, listen_for_interrupt, terminal};
 
 /// Options of layers that differ and are listed on the terminal; `--json` has all.
@@ -50,12 +51,16 @@ struct Decisions {
 
 pub(super) fn run(args: &InspectArgs, against: &Path) -> Result<()> {
     listen_for_interrupt()?;
-    let context = Context::at(&PlaceArgs {
+    let mut context = Context::at(&PlaceArgs {
         data: args.data.clone(),
         data_dir: args.data_dir.clone(),
+        size: SizeArgs {
+            image_size: args.image_size,
+        },
         device: "cpu".to_string(),
     })?;
     let models = [opened(args, &args.file)?, opened(args, against)?];
+    context.image_size = context.image_size.or_else(|| saved_image_size(&models[0].metadata));
     let changed = changed(&models)?;
     let weights = weights(&models)?;
     let decisions = match &args.data {

@@ -77,6 +77,9 @@ pub(super) fn words(args: &SweepRunArgs) -> String {
     if let Some(folder) = &args.data_dir {
         words += &format!(" --data-dir {}", quoted(&folder.display().to_string()));
     }
+    if let Some(size) = &args.image_size {
+        words += &format!(" --image-size {size}");
+    }
     words
 }
 

@@ -16,7 +16,7 @@ use training::{Checkpoint, EarlyStopping, Loss, LossFunction, ValidationSplit};
 
 use super::super::files;
 use super::resume::Typed;
-use crate::cli::{HowArgs, MatmulPrecisionArg, Split};
+use crate::cli::{HowArgs, ImageSize, MatmulPrecisionArg, Split};
 use crate::nearest;
 
 /// How many of the last checkpoints a folder keeps where nothing is said.
@@ -26,6 +26,8 @@ const DEFAULT_KEEP: usize = 3;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Options {
+    /// What the images are resized to before the network sees them.
+    pub(super) image_size: Option<ImageSize>,
     /// The rate that the training began with.
     pub(super) learning_rate: Option<f64>,
     split: Option<Split>,
@@ -49,6 +51,12 @@ pub(super) struct Options {
     pub(super) prefetch: Option<usize>,
 }
 
+/// The size that the images of a saved training were resized to, if they were.
+pub(crate) fn saved_image_size(metadata: &Metadata) -> Option<ImageSize> {
+    let options = &metadata.training.as_ref()?.options;
+    serde_json::from_value(options.get("image_size")?.clone()).ok()
+}
+
 /// The callbacks that the options ask for.
 #[derive(Default)]
 pub(super) struct Callbacks {
@@ -63,6 +71,7 @@ impl Options {
     /// As they were typed.
     pub(super) fn of(args: &HowArgs) -> Result<Self> {
         let options = Options {
+            image_size: None,
             learning_rate: None,
             split: args.split,
             validation_freq: args.validation_freq,

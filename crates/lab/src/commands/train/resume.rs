@@ -57,6 +57,7 @@ pub(super) fn read(args: &TrainArgs, file: &Path, context: &Context) -> Result<(
     typed.check("--batch-size", args.batch_size, state.batch_size)?;
     typed.check("--validation-split", args.validation_split, state.validation_split)?;
     let mut options = Options::resumed(&args.how, &state.options, &typed)?;
+    typed.check_option("--image-size", &args.data.place.size.image_size, &options.image_size)?;
     if file.is_dir() && args.how.checkpoints.is_none() {
         // The folder may have been moved since.
         options.checkpoints = Some(file.to_path_buf());
