@@ -164,7 +164,7 @@ pub(crate) struct ExerciseArgs {
     pub(crate) which: String,
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// A small version: fewer seeds and epochs (20 seconds for all)
+    /// A small version: fewer seeds and epochs
     #[arg(long)]
     pub(crate) quick: bool,
     /// Everything, however long it takes: in exercise 5 also each step of the augmentation alone, and training sets of a tenth to

@@ -69,7 +69,7 @@ pub use records::{Gathered, Records};
 pub use results::{Band, Inclusion, Results, Seconds, Sensitivity, Standing, TaskResult};
 pub use shard::Shard;
 pub use side_by_side::{OnTrial, side_by_side};
-pub use statistics::{Interval, median};
+pub use statistics::{Interval, RESAMPLES, median};
 pub use sweep::{Cell, Progress, Sweep};
 pub use task::{Measure, Task, TaskDescription};
 pub use trial::{Configuration, Outcome, Point, Run, Timing, Trial};

@@ -136,8 +136,8 @@ impl Interval {
     }
 }
 
-/// Samples that a bootstrap draws.
-pub(crate) const RESAMPLES: usize = 10_000;
+/// Samples that a bootstrap draws, of seeds ([`Interval::bootstrap`]) and of tasks and seeds ([`crate::ranks`]).
+pub const RESAMPLES: usize = 10_000;
 
 /// `n` indices below `n`, drawn with replacement.
 pub(crate) fn resample(n: usize, draws: &mut Draws) -> Vec<usize> {

@@ -32,11 +32,11 @@ pub(crate) enum SweepCommand {
 #[derive(Args)]
 #[command(group = ArgGroup::new("own").args(["model", "data"]).multiple(true))]
 pub(crate) struct SweepRunArgs {
-    /// Names of optimizers divided by commas, or 'all' [default: the ten of exercise 3]
+    /// Names of optimizers divided by commas, or 'all' [default: those of exercise 3]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = optimizer)]
     pub(crate) optimizers: Vec<String>,
     /// Tasks divided by commas: quadratic, quadratic_rotated, rosenbrock, regression, digits_cnn, cats_dogs, mnist_mlp, mnist_cnn,
-    /// or 'all' [default: those that need no download, the first five; none of them with --model or --data]
+    /// or 'all' [default: those that need no download; none of them with --model or --data]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = task)]
     pub(crate) tasks: Vec<String>,
     /// A network of your own as a task: a built-in name, a Keras JSON configuration, or a model file, of which the description

@@ -1,7 +1,7 @@
 //! All tasks together: ranks, performance profiles, the check that the search was large enough.
 
-use optimizers_bench::{PROFILE_LIMIT, Rank, Results};
-use report::format::{number, percent};
+use optimizers_bench::{PROFILE_LIMIT, RESAMPLES, Rank, Results};
+use report::format::{count, number, percent};
 use report::plot::{IntervalChart, LineChart};
 use report::{Align, Answer, Table};
 
@@ -53,9 +53,10 @@ pub(crate) fn ranks(study: &Study<'_>) -> Table {
         ]);
     }
     table.note(format!(
-        "First in: the share of 10,000 bootstrap samples (tasks and seeds drawn anew) in which the optimizer has the best mean \
+        "First in: the share of {} bootstrap samples (tasks and seeds drawn anew) in which the optimizer has the best mean \
          rank. Profile score: on what share of the problems (task and seed) it needs at most τ times as many steps to the target \
          as the fastest, averaged over τ from 1 to {}.",
+        count(RESAMPLES),
         number(PROFILE_LIMIT, 0)
     ));
     table

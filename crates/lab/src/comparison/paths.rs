@@ -10,6 +10,8 @@ use super::score::rate;
 
 /// Places along each side of a picture at which the landscape is looked at.
 const PLACES: usize = 41;
+/// How much steeper the steepest direction of the quadratic is than the flattest.
+const CONDITION: f64 = 30.0;
 
 struct View {
     title: &'static str,
@@ -18,7 +20,7 @@ struct View {
     x: (f64, f64),
     y: (f64, f64),
     steps: u64,
-    caption: &'static str,
+    caption: String,
 }
 
 fn views() -> [View; 2] {
@@ -31,12 +33,13 @@ fn views() -> [View; 2] {
             y: (-1.4, 2.44),
             steps: 300,
             caption: "The floor of the valley is curved and nearly flat: reaching it is easy, walking along it is not. Momentum keeps the \
-                      direction, methods with a rate for each weight make both coordinates move alike.",
+                      direction, methods with a rate for each weight make both coordinates move alike."
+                .to_string(),
         },
         View {
             title: "Down a narrow valley across the coordinates",
             surface: Surface::Quadratic {
-                condition: 30.0,
+                condition: CONDITION,
                 rotated: true,
                 dimension: 2,
             },
@@ -44,8 +47,10 @@ fn views() -> [View; 2] {
             x: (-3.0, 4.0),
             y: (-1.8, 3.8),
             steps: 60,
-            caption: "A quadratic with condition number 30 whose axes are not those of the coordinates, so that no rate for each \
-                      coordinate makes the valley round. A rate that the steep direction bears is small for the flat one.",
+            caption: format!(
+                "A quadratic with condition number {CONDITION} whose axes are not those of the coordinates, so that no rate for each \
+                 coordinate makes the valley round. A rate that the steep direction bears is small for the flat one."
+            ),
         },
     ]
 }
@@ -67,9 +72,11 @@ pub(crate) fn paths(answer: &mut Answer, optimizers: &[&str], rates: &[f64]) -> 
             grid.path(*name, note, path.points.iter().map(|point| (point[0], point[1])));
         }
         answer.figure(grid.figure(format!(
-            "{} {} steps each, without noise, from the open circle; × is the lowest point (value 0), a dot each of the first 60 steps. Each \
+            "{} {} steps each, without noise, from the open circle; × is the lowest point (value 0), a dot each of the first {} steps. Each \
              optimizer has the rate of the grid with which it ends lowest.",
-            view.caption, view.steps
+            view.caption,
+            view.steps,
+            view.steps.min(TrajectoryGrid::MARKED as u64)
         )));
     }
     Ok(())

@@ -8,7 +8,8 @@ use datasets::Dataset;
 use models::{Network, zoo};
 use nn_theory::SummaryOptions;
 use optimizers_bench::{
-    Budget, Learning, Results, Seconds, Shard, Study as Chosen, Sweep, Task, known_task, log_grid, tasks as known_tasks,
+    Budget, Learning, Plan, Results, Seconds, Shard, Study as Chosen, Sweep, Task, known_task, log_grid,
+    tasks as known_tasks,
 };
 use report::format::count;
 use report::{Answer, Block};
@@ -84,20 +85,21 @@ fn told(answer: &mut Answer, study: &Study<'_>) -> Result<()> {
     overall(answer, study);
     answer.heading("Ways down");
     paths(answer, &OPTIMIZERS, &study.plan.learning_rates)?;
-    full_study(answer);
+    full_study(answer, study.plan);
     answer.headline(headline(study, 0));
     study.numbers(answer)
 }
 
-fn full_study(answer: &mut Answer) {
+fn full_study(answer: &mut Answer, plan: &Plan) {
     answer.heading("The full study");
-    answer.text(
-        "This page is the study that fits into a minute. `lab sweep` runs the whole one, with full budgets, more seeds, the lecture's \
-         network and MNIST; it can be stopped and continued, and divided among machines. The rules and where they come from: \
-         `docs/benchmark-protocol.md`.",
-    );
+    answer.text(format!(
+        "This page is the small study, of {} trainings. `lab sweep` runs the whole one, with full budgets, more seeds, the \
+         lecture's network and MNIST; it can be stopped and continued, and divided among machines. The rules and where they come \
+         from: `docs/benchmark-protocol.md`.",
+        count(plan.cells() * plan.runs_of_a_cell())
+    ));
     answer.code(
-        "lab sweep                                        # ten optimizers, the tasks that need no download\n\
+        "lab sweep                                        # the optimizers of this page, the tasks that need no download\n\
          lab sweep --tasks all --data-dir path/to/data    # with cats vs. dogs and MNIST\n\
          lab sweep --optimizers all --tasks digits_cnn    # every optimizer that there is\n\
          lab sweep --tasks all --shard 1/2 --out one      # on one machine, 2/2 on another, then\n\

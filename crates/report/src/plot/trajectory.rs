@@ -45,6 +45,9 @@ pub struct TrajectoryGrid {
 }
 
 impl TrajectoryGrid {
+    /// Steps of a path that are marked by a dot each, from the first one on.
+    pub const MARKED: usize = MARKED;
+
     /// Pictures without a landscape.
     #[must_use]
     pub fn new(title: impl Into<String>) -> Self {

@@ -108,9 +108,9 @@ pub(super) fn catalogue(answer: &mut Answer, seed: u64) -> Result<()> {
         let variants = variants.collect::<Result<Vec<_>>>()?;
         sheet.row(entry.name, std::iter::once(original.to_u8(1.0)).chain(variants));
     }
-    let figure = sheet.figure(
-        "Original and eight draws. What happens with a probability was drawn again until it happened, at most 32 times.",
-    );
+    let figure = sheet.figure(format!(
+        "Original and {VARIANTS} draws. What happens with a probability was drawn again until it happened, at most {TRIES} times."
+    ));
     answer.details(
         "All transformations that a pipeline can have",
         [Block::Figure { figure }],
@@ -121,12 +121,14 @@ pub(super) fn catalogue(answer: &mut Answer, seed: u64) -> Result<()> {
 /// One test image with every damage, and what the severities mean.
 pub(super) fn damaged(answer: &mut Answer, plan: &Plan, recipe: &Recipe) -> Result<()> {
     answer.heading("The damage");
-    answer.text(
+    answer.text(format!(
         "Robustness is how much of the accuracy is left on images that are worse than those of the training. The test \
-         images are damaged in five ways and five severities (the manner of CIFAR-10-C, Hendrycks and Dietterich 2019). No \
+         images are damaged in {} ways and {} severities (the manner of CIFAR-10-C, Hendrycks and Dietterich 2019). No \
          network learns from damaged images; the pipeline shows *changes of the same kind* for some of the ways, and none at \
          all for the others. Those tell whether robustness carries over to what was not trained.",
-    );
+        corrupt::ALL.len(),
+        SEVERITIES.len()
+    ));
     let &[height, width, channels] = plan.test.shape() else {
         return Ok(());
     };
@@ -136,32 +138,22 @@ pub(super) fn damaged(answer: &mut Answer, plan: &Plan, recipe: &Recipe) -> Resu
         channels,
     };
     let mut table = Table::new("Strength by severity");
+    let levels = SEVERITIES.map(|severity| severity.to_string());
+    let ends = ["measured in", "its kind is in the pipeline"].map(str::to_string);
     table
-        .header([
-            "damage",
-            "1",
-            "2",
-            "3",
-            "4",
-            "5",
-            "measured in",
-            "its kind is in the pipeline",
-        ])
-        .align([
-            Align::Left,
-            Align::Right,
-            Align::Right,
-            Align::Right,
-            Align::Right,
-            Align::Right,
-            Align::Left,
-            Align::Left,
-        ]);
+        .header(["damage".to_string()].into_iter().chain(levels.clone()).chain(ends))
+        .align(
+            [Align::Left]
+                .into_iter()
+                .chain(SEVERITIES.map(|_| Align::Right))
+                .chain([Align::Left; 2]),
+        );
+    let weakest_to_strongest = format!("{} to {}", SEVERITIES[0], SEVERITIES[SEVERITIES.len() - 1]);
     let mut sheet = grid(
-        "One test image, clean and damaged with severity 1 to 5",
+        &format!("One test image, clean and damaged with severity {weakest_to_strongest}"),
         plan.test.shape(),
     );
-    sheet.column_labels(std::iter::once("clean".to_string()).chain(SEVERITIES.iter().map(u8::to_string)));
+    sheet.column_labels(std::iter::once("clean".to_string()).chain(levels));
     for corruption in corrupt::ALL {
         let mut cells = vec![name(corruption)];
         for severity in SEVERITIES {
@@ -181,7 +173,9 @@ pub(super) fn damaged(answer: &mut Answer, plan: &Plan, recipe: &Recipe) -> Resu
          damaged images, and the severities differ in nothing but the strength. The tables below show severity {SHOWN}."
     ));
     answer.table(table);
-    answer.figure(sheet.figure("The first test image, clean and with each damage in the severities 1 to 5."));
+    answer.figure(sheet.figure(format!(
+        "The first test image, clean and with each damage in the severities {weakest_to_strongest}."
+    )));
     Ok(())
 }
 

@@ -105,6 +105,9 @@ pub(super) fn describe(answer: &mut Answer, saved: &Saved<'_>, checkpoint: (u64,
     Ok(())
 }
 
+/// Bytes that a file loses at its end.
+const MISSING: usize = 10;
+
 /// A way to damage a file, and the file after it.
 type Damage = (String, Vec<u8>);
 
@@ -112,10 +115,10 @@ type Damage = (String, Vec<u8>);
 pub(super) fn damage(answer: &mut Answer, saved: &Saved<'_>) -> Result<()> {
     let whole = std::fs::read(&saved.path).context("the saved file cannot be read again")?;
     let (flipped, before, after) = flip_a_bit(&whole).context("the saved file holds no number")?;
-    let cut = whole.len().saturating_sub(10);
+    let cut = whole.len().saturating_sub(MISSING);
     let mut cases: Vec<Damage> = vec![
         (format!("one bit of {} is flipped", count(whole.len() * 8)), flipped),
-        ("the last 10 bytes are missing".to_string(), whole[..cut].to_vec()),
+        (format!("the last {MISSING} bytes are missing"), whole[..cut].to_vec()),
     ];
     cases.extend(other_class(&whole).map(|bytes| ("one letter of a class name is another".to_string(), bytes)));
 

@@ -46,7 +46,7 @@ pub(super) fn show(context: &Context, answer: &mut Answer, example: &Example) ->
     let mut chart = LineChart::new("The error that arrives in each layer");
     chart.description("Root mean square of the gradient by hidden values, layer by layer, on a logarithmic axis: it vanishes with sigmoid and with saturated tanh.");
     chart
-        .x_axis("hidden layer (20 is next to the loss)")
+        .x_axis(format!("hidden layer ({DEPTH} is next to the loss)"))
         .y_axis("size of ∂L/∂v")
         .log_y();
     let mut record = Vec::new();
@@ -58,9 +58,10 @@ pub(super) fn show(context: &Context, answer: &mut Answer, example: &Example) ->
     }
     answer.text(format!(
         "Each layer of a chain contributes its weights and its slope. The slope of σ is ¼ at most, so that {DEPTH} layers leave a share of at most \
-         $4^{{-{DEPTH}}} \\approx 10^{{-12}}$, their weights aside; that of tanh is 1 at 0 and almost 0 where a neuron is saturated; that of ReLU is 1 \
+         $4^{{-{DEPTH}}} \\approx 10^{{{}}}$, their weights aside; that of tanh is 1 at 0 and almost 0 where a neuron is saturated; that of ReLU is 1 \
          wherever the neuron is active. Below: {DEPTH} hidden layers of {WIDTH} neurons with Glorot's start, one sample, and how much of the error \
          arrives in each layer.",
+        (0.25_f64.log10() * DEPTH as f64).round()
     ));
     answer.figure(chart.figure(
         "Read from right to left, as the error goes. Where biases hold the neurons of tanh near 1, each layer lets only a part of the error through, and \

@@ -28,13 +28,25 @@ pub(super) fn show(answer: &mut Answer, example: &Example) -> Result<()> {
     };
     let weight = a.at(0, 0);
     let errors = step_errors(loss, weight, exact, -17, -1, 4);
+    let best = errors
+        .iter()
+        .map(|error| error.central_error)
+        .fold(f64::INFINITY, f64::min);
+    let still = errors.first().filter(|error| error.central == 0.0);
+    let still = still.map_or_else(String::new, |error| {
+        format!(
+            " With $h$ = {} the weight does not move at all.",
+            scientific(error.step, 0)
+        )
+    });
     answer.text(format!(
         "The one check that knows nothing of the rules it checks: move a weight by $h$ to both sides and see what the loss does, $(L(A_{{11}} \
          + h) - L(A_{{11}} - h)) / 2h$. A large $h$ leaves out the bends of the loss (the error goes with $h^2$), a small one loses the digits \
-         in which the two losses agree (it goes with $1/h$). In between, near the cube root of the precision of numbers ({}), ten digits are right; \
-         Richardson's extrapolation from two steps removes the first error and has two more, near {}. With $h = 10^{{-17}}$ the weight does not \
-         move at all.",
+         in which the two losses agree (it goes with $1/h$). In between, near the cube root of the precision of numbers ({}), the relative error comes \
+         down to {}; Richardson's extrapolation from two steps removes the first error and comes down to {}, near {}.{still}",
         scientific(central_step(weight), 0),
+        scientific(best, 0),
+        scientific(errors.iter().map(|error| error.richardson_error).fold(f64::INFINITY, f64::min), 0),
         scientific(richardson_step(weight), 0)
     ));
     let mut table = Table::new("∂L/∂A₁₁ of the sample above, by central differences");
@@ -74,10 +86,12 @@ fn chart(errors: &[StepError]) -> report::Figure {
     };
     chart.series("central difference", points(|error| error.central_error));
     chart.series("Richardson's extrapolation", points(|error| error.richardson_error));
-    chart.figure(
+    let left = errors.first().map_or(f64::NAN, |error| error.central_error);
+    chart.figure(format!(
         "From right to left the error first falls with the square of the step (with its fourth power for Richardson), then rises as digits \
-         cancel. At the left end nothing is left of the derivative: the relative error is 1.",
-    )
+         cancel. At the left end the relative error of the central difference is {}.",
+        significant(left, 2)
+    ))
 }
 
 /// Wrong derivatives, and what the check says.
