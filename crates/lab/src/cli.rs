@@ -424,8 +424,8 @@ pub(crate) struct HowArgs {
     /// How exact products of f32 are, where the processor has tiles of bfloat16: a choice between speed and error [default: highest]
     #[arg(long, value_enum, value_name = "PRECISION")]
     pub(crate) matmul_precision: Option<MatmulPrecisionArg>,
-    /// Batches that a thread makes ahead [default: 2 with augmentation, else 0]
-    #[arg(long, value_name = "N")]
+    /// Batches that a thread makes ahead, at most 1024 [default: 2 with augmentation, else 0]
+    #[arg(long, value_name = "N", value_parser = batches_ahead)]
     pub(crate) prefetch: Option<usize>,
 }
 
@@ -522,6 +522,14 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err("expected a whole number, at least 1".to_string()),
+    }
+}
+
+/// Batches ahead, of which each takes memory.
+fn batches_ahead(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number <= 1024 => Ok(number),
+        _ => Err("expected a whole number from 0 to 1024, such as 2".to_string()),
     }
 }
 

@@ -84,12 +84,14 @@ impl Context {
             ..FolderOptions::default()
         };
         let mut bars = Downloads::new(&self.progress, Some(format!("reading {name}")));
-        Ok(datasets::load_with(
-            name,
-            self.data_dir.as_deref(),
-            &options,
-            &mut bars,
-        )?)
+        let dataset = datasets::load_with(name, self.data_dir.as_deref(), &options, &mut bars)?;
+        if let [only] = &dataset.classes[..] {
+            bail!(
+                "{name} has the images of one class, '{only}', alone, and nothing can be told apart; add a sub-folder of images of \
+                 another class"
+            );
+        }
+        Ok(dataset)
     }
 
     /// `full`, or `quick` where the small version was asked for.
@@ -118,11 +120,16 @@ impl Context {
 
 /// Refuses a word after `--data` that is neither a known name nor a folder.
 fn check_data(name: &str, data_dir: Option<&Path>) -> Result<()> {
-    let is_below = data_dir.is_some_and(|folder| folder.join(name).exists());
-    if is_below || Path::new(name).exists() {
+    let known = datasets::known(name);
+    let below = data_dir.map(|folder| folder.join(name));
+    if let Some(path) = below.into_iter().chain([name.into()]).find(|path| path.exists()) {
+        if path.is_file() && known.is_err() {
+            bail!(
+                "--data {name}: this is a file; name a folder with one sub-folder of images a class, or a data set (lab data list)"
+            );
+        }
         return Ok(());
     }
-    let known = datasets::known(name);
     let looks_like_a_path = name.contains(['/', '\\']) || name.starts_with('.');
     if known.is_err() && looks_like_a_path {
         bail!("--data {name}: this folder does not exist; check the path, or name a data set (lab data list)");

@@ -39,6 +39,21 @@ pub(crate) fn check_model_file(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a file of inputs that is not there, or a folder.
+pub(super) fn check_inputs(path: &Path) -> Result<()> {
+    let shown = path.display();
+    if path.is_dir() {
+        bail!("--inputs {shown}: this is a folder; name a .safetensors file with the inputs");
+    }
+    if !path.exists() {
+        bail!(
+            "--inputs {shown}: there is no such file; name a .safetensors file with the inputs{}",
+            beside(path)
+        );
+    }
+    Ok(())
+}
+
 /// Refuses a picture that is not there, or a folder of them.
 pub(super) fn check_picture(path: &Path) -> Result<()> {
     let shown = path.display();

@@ -12,7 +12,7 @@ use report::inline::escape;
 use report::{Align, Table};
 use serde_json::{Value, json};
 
-use super::{convert, files};
+use super::{convert, files, model};
 use crate::cli::InspectArgs;
 use crate::context::terminal;
 use crate::progress::Progress;
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
         return against::run(args, other);
     }
     files::check_model_file(&args.file)?;
-    let mut file = persistence::inspect(&args.file)?;
+    let mut file = persistence::inspect(&args.file).map_err(|error| model::explained(error, &args.file))?;
     if args.config.is_some() {
         file = Inspection::of(convert::open(&args.file, args.config.as_deref())?, &file);
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
@@ -19,6 +19,9 @@ pub(crate) fn completions(shell: Shell) -> Result<()> {
 
 /// Writes `lab.1` and a page for each command and sub-command into a folder.
 pub(crate) fn pages(dir: &Path) -> Result<()> {
+    if dir.is_file() {
+        bail!("{}: this is a file; give the name of a folder", dir.display());
+    }
     fs::create_dir_all(dir).with_context(|| format!("the folder {} cannot be made", dir.display()))?;
     clap_mangen::generate_to(Cli::command().disable_help_subcommand(true), dir)
         .with_context(|| format!("the pages cannot be written into {}", dir.display()))?;

@@ -99,6 +99,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
 
 /// The inputs in the order of the network: by the names of its input layers, or the only one.
 fn inputs(path: &Path, network: &Network) -> Result<Vec<Tensor>> {
+    files::check_inputs(path)?;
     let file = persistence::open(path)?;
     let spec = network.spec();
     let names: Vec<&str> = spec

@@ -60,6 +60,63 @@ fn numbers_that_cannot_be_are_said_with_what_can() {
     }
     lab.fails(&["train", "--weight-decay", "-2"], &["weight_decay", "-2"]);
     lab.fails(&["train", "--clipnorm", "-2"], &["clipnorm", "-2"]);
+    for weight in ["-2", "nan", "inf"] {
+        let words = ["--class-weight", weight, "'1'", "at least 0"];
+        lab.fails(&["train", "--class-weight", &format!("1={weight}")], &words);
+    }
+    lab.run(&["train", "--prefetch", "99999999"])
+        .check_error(2, &["--prefetch", "'99999999'", "1024"]);
+}
+
+#[test]
+fn data_that_no_network_can_learn_are_said_before_anything_is_trained() {
+    let lab = Lab::new();
+    for index in 0..6 {
+        let path = lab.path(&format!("only/cat/{index}.png"));
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        write_png(&path, 90 + index);
+    }
+    for command in [
+        &["train"][..],
+        &["sweep", "--out", "own"],
+        &["exercise", "5", "--quick"],
+    ] {
+        let with = |data| [command, &["--data", data]].concat();
+        lab.fails(&with("only"), &["only", "one class, 'cat'", "another class"]);
+        lab.fails(
+            &with("only/cat/0.png"),
+            &["--data only/cat/0.png", "is a file", "folder"],
+        );
+        lab.fails(&with("only/cat"), &["only/cat", "sub-folder of its own"]);
+    }
+}
+
+#[test]
+fn places_that_cannot_be_written_to_or_read_are_said_with_their_option() {
+    let lab = Lab::new();
+    std::fs::write(lab.path("text.txt"), "to be").expect("a file");
+    lab.fails(
+        &["train", "--csv", "no/x.csv"],
+        &["--csv no/x.csv", "there is no folder no"],
+    );
+    lab.fails(&["train", "--csv", "."], &["--csv .", "is a folder"]);
+    lab.fails(
+        &["train", "--tensorboard", "text.txt"],
+        &["--tensorboard text.txt", "is a file"],
+    );
+    lab.fails(&["man", "text.txt"], &["text.txt", "is a file", "folder"]);
+    let predict = |inputs| {
+        [
+            "predict",
+            "digits_cnn",
+            "--inputs",
+            inputs,
+            "--outputs",
+            "y.safetensors",
+        ]
+    };
+    lab.fails(&predict("text.tx"), &["--inputs text.tx", "no such file", "'text.txt'"]);
+    lab.fails(&predict("."), &["--inputs .", "is a folder", ".safetensors"]);
 }
 
 #[test]
@@ -100,7 +157,7 @@ fn files_that_are_something_else_are_named_with_the_way_out() {
         );
     }
     std::fs::write(lab.path("text.txt"), "to be or not to be").expect("a file");
-    for command in ["evaluate", "summary"] {
+    for command in ["evaluate", "summary", "inspect"] {
         lab.fails(
             &[command, "text.txt"],
             &["text.txt", "a model file is one of .safetensors"],

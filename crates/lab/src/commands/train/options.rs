@@ -98,6 +98,15 @@ impl Options {
         if let Some(best) = &options.best {
             super::check_output("--best", best)?;
         }
+        if let Some(csv) = &options.csv {
+            files::check_writable("--csv", csv)?;
+        }
+        if let Some(folder) = options.tensorboard.as_ref().filter(|folder| folder.is_file()) {
+            bail!(
+                "--tensorboard {}: this is a file; give the name of a folder",
+                folder.display()
+            );
+        }
         Ok(options)
     }
 
@@ -245,11 +254,14 @@ impl Options {
                         nearest::hint(name, dataset.classes.iter().map(String::as_str))
                     )
                 })?;
-                let weight: f32 = weight
-                    .trim()
+                let weight = weight.trim();
+                let number: f32 = weight
                     .parse()
-                    .map_err(|_| anyhow!("--class-weight: '{}' is no number; {wanted}", weight.trim()))?;
-                Ok((label, weight))
+                    .map_err(|_| anyhow!("--class-weight: '{weight}' is no number; {wanted}"))?;
+                if number.is_nan() || number.is_infinite() || number < 0.0 {
+                    bail!("--class-weight: the weight of '{name}' is {weight}; give a number of at least 0, such as 2");
+                }
+                Ok((label, number))
             })
             .collect()
     }
