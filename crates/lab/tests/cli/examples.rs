@@ -6,6 +6,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 
 use crate::files::{write_mnist, write_png};
+use crate::image_size::write_pictures;
 use crate::program::Lab;
 
 /// What is not run, and why.
@@ -81,6 +82,7 @@ fn prepare(lab: &Lab) {
     let colored = image::RgbImage::from_fn(16, 16, |x, y| image::Rgb([(x * 16) as u8, (y * 16) as u8, 90]));
     colored.save(lab.path("photo.jpg")).expect("a picture");
     write_mnist(&lab.path("path/to/mnist"));
+    write_pictures(&lab.path("path/to/photos"));
     let configuration = lab.succeeds(&["summary", "digits_cnn", "--style", "json"]);
     for name in ["model.json", "path/to/model.json"] {
         std::fs::write(lab.path(name), &configuration).expect("a file");
@@ -97,9 +99,13 @@ fn prepare(lab: &Lab) {
     for name in ["digits.keras", "digits.h5", "weights.weights.h5", "path/to/model.keras"] {
         lab.succeeds(&["convert", "digits.safetensors", name]);
     }
-    let images = Tensor::ones((3, 8, 8, 1), DType::F32, &Device::Cpu).expect("images");
-    for name in ["images.safetensors", "x.safetensors"] {
-        let tensors = std::collections::BTreeMap::from([("input", images.clone())]);
+    let images = |side| Tensor::ones((3, side, side, 1), DType::F32, &Device::Cpu).expect("images");
+    for (name, side) in [
+        ("images.safetensors", 8),
+        ("x.safetensors", 8),
+        ("large.safetensors", 100),
+    ] {
+        let tensors = std::collections::BTreeMap::from([("input", images(side))]);
         let file = persistence_file(&tensors);
         std::fs::write(lab.path(name), file).expect("a file");
     }

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use crate::program::Lab;
 
 /// Bright and dark pictures, 24 of 12 × 10 pixels and 24 of 9 × 14, so that no two commands read them at one size by chance.
-fn write_pictures(folder: &Path) {
+pub(crate) fn write_pictures(folder: &Path) {
     for index in 0..48u8 {
         let (height, width) = if index % 2 == 0 { (12, 10) } else { (9, 14) };
         let class = if index / 2 % 2 == 0 { "bright" } else { "dark" };
