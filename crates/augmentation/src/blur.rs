@@ -213,6 +213,9 @@ fn narrowed<P: Blurred, const N: usize>(
     block
 }
 
+/// Two blocks.
+type Pair<T> = ([T; BLOCK], [T; BLOCK]);
+
 /// The blocks of two rows.
 type Sides<'a, T> = (&'a [[T; BLOCK]], &'a [[T; BLOCK]]);
 
@@ -233,10 +236,7 @@ fn widened<P: Blurred>(block: &[P; BLOCK]) -> [P::Sum; BLOCK] {
 /// The weighed sums of the values of a block and their neighbours: `sides` are those on both sides, so far away. Arrays and no closure,
 /// which would be called for each.
 #[inline(always)]
-fn weighed<P: Blurred, const N: usize>(
-    weights: &[P::Weight; N],
-    sides: &[([P::Sum; BLOCK], [P::Sum; BLOCK]); N],
-) -> [P::Sum; BLOCK] {
+fn weighed<P: Blurred, const N: usize>(weights: &[P::Weight; N], sides: &[Pair<P::Sum>; N]) -> [P::Sum; BLOCK] {
     let mut sums = [P::Sum::default(); BLOCK];
     for i in 0..BLOCK {
         sums[i] = P::weighed(weights[0], P::alone(sides[0].0[i]));

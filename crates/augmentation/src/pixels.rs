@@ -192,6 +192,7 @@ impl Work for Finite<'_> {
     type Output = bool;
 
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "all parts have one length")]
     fn run(self) -> bool {
         const LANES: usize = 16;
         const WITHOUT_SIGN: u32 = 0x7fff_ffff;

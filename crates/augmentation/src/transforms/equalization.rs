@@ -1,10 +1,5 @@
 //! Histogram equalization.
 
-#![expect(
-    clippy::needless_range_loop,
-    reason = "one counter for arrays of one length needs no checks of their ends"
-)]
-
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 

@@ -1,10 +1,5 @@
 //! What JPEG does to an image.
 
-#![expect(
-    clippy::needless_range_loop,
-    reason = "one counter for arrays of one length is what becomes vectors"
-)]
-
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
@@ -167,6 +162,7 @@ impl Work for Damaged<'_> {
 
 /// The nearest level.
 #[inline(always)]
+#[expect(clippy::manual_clamp, reason = "`clamp` keeps NaN, which has no level")]
 fn level_of(value: f32) -> f32 {
     rounded(value.max(0.0).min(255.0)) as f32
 }
@@ -256,7 +252,7 @@ impl Plane {
                 }
                 let mut block = product(&back, &transposed(&product(&back, &transposed(&coefficients))));
                 for value in block.as_flattened_mut() {
-                    *value = rounded(value.max(-128.0).min(127.0)) as f32;
+                    *value = rounded(value.clamp(-128.0, 127.0)) as f32;
                 }
                 for (y, row) in block.iter().enumerate().take(self.height - top) {
                     let to = &mut self.data[(top + y) * self.width + left..(top + y + 1) * self.width];

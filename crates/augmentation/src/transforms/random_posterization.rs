@@ -87,6 +87,7 @@ impl Transformation for RandomPosterization {
         // Levels as they are read back from a range must not fall below themselves.
         let nudge = if P::LEVELS { 0.5 } else { 0.0 };
         let range = self.value_range;
+        #[expect(clippy::manual_clamp, reason = "`clamp` keeps NaN, which becomes 0 here")]
         pixels.map_values(move |value| {
             // What `as u8` does, of many at once.
             let byte = floor((range.to_bytes(value) + nudge).max(0.0).min(255.0)) as u8;
