@@ -211,7 +211,7 @@ pub(crate) struct PlaceArgs {
 /// The size of the images that a network sees.
 #[derive(Args, Clone, Default)]
 pub(crate) struct SizeArgs {
-    /// Resize all images to this height and width, bilinearly as Keras' image_dataset_from_directory does, such as 64x64; a folder of
+    /// Resize all images to this height and width, bilinearly as image_dataset_from_directory of Keras, such as 64x64; a folder of
     /// pictures of different sizes needs it (default: the size of the images; of a saved network, what it was trained with)
     #[arg(long, value_name = "HEIGHTxWIDTH")]
     pub(crate) image_size: Option<ImageSize>,

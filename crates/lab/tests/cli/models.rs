@@ -335,7 +335,7 @@ fn inputs_that_do_not_fit_are_named() {
     );
     lab.fails(
         &predict("none.safetensors", "y.safetensors"),
-        &["none.safetensors", "cannot be read"],
+        &["--inputs none.safetensors", "no such file"],
     );
     lab.fails(
         &predict("two.safetensors", "y.npz"),
