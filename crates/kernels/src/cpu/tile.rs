@@ -313,8 +313,14 @@ mod tests {
 
     #[test]
     fn tiles_are_products() {
-        for rows in [1, 3, 6, 13, 14] {
-            for columns in [1, 5, 8, 16, 17, 32, 33, 70] {
+        // Miri takes minutes for all of them: there whole and cut tiles of one panel and of several.
+        let (rows, columns): (&[usize], &[usize]) = if cfg!(miri) {
+            (&[3, 14], &[5, 33])
+        } else {
+            (&[1, 3, 6, 13, 14], &[1, 5, 8, 16, 17, 32, 33, 70])
+        };
+        for &rows in rows {
+            for &columns in columns {
                 for (neighbours, accumulate) in [(false, false), (false, true), (true, false), (true, true)] {
                     check::<<f32 as Vectors>::Widest>(rows, columns, neighbours, accumulate);
                     check::<<f32 as Vectors>::Wide>(rows, columns, neighbours, accumulate);
