@@ -50,16 +50,14 @@ pub(crate) fn check(options: &ApiArgs) -> Result<ExitCode> {
             "api: cargo semver-checks is skipped, because there is no release (a tag v1.2.3) to compare with; --baseline REV names a commit"
         ),
         (true, Some(baseline)) => {
-            let words = [
-                "semver-checks",
-                "--workspace",
-                "--exclude",
-                "xtask",
-                "--exclude",
-                "lab",
-                "--baseline-rev",
-            ];
-            let status = tool().args(words).arg(baseline).status();
+            // By name: `--workspace` passes over packages that are not published, and says nothing.
+            let named = cargo::libraries()?
+                .into_iter()
+                .flat_map(|library| ["--package".to_string(), library]);
+            let status = tool()
+                .args(["semver-checks", "--baseline-rev", &baseline])
+                .args(named)
+                .status();
             failed |= !status.context("cargo semver-checks")?.success();
         }
     }
