@@ -189,7 +189,26 @@ pub(crate) fn glance(bytes: &[u8]) -> String {
     }
 }
 
-/// At most 64 characters of a text that came from a file.
+/// At most 64 characters of a text that came from a file; what would move the cursor of a terminal is written as in a program.
 pub(crate) fn shorten(text: &str) -> String {
-    text.chars().take(64).collect()
+    let mut short = String::new();
+    for character in text.chars().take(64) {
+        if character.is_control() {
+            short.extend(character.escape_debug());
+        } else {
+            short.push(character);
+        }
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shorten;
+
+    #[test]
+    fn names_from_files_cannot_move_the_cursor() {
+        assert_eq!(shorten("dense\n'\u{1b}[2J\u{9b}é'"), "dense\\n'\\u{1b}[2J\\u{9b}é'");
+        assert_eq!(shorten(&"é".repeat(70)), "é".repeat(64));
+    }
 }

@@ -139,10 +139,13 @@ fn broken_files_cost_little_memory() {
     let mut slowest = (0, PathBuf::new());
     let mut largest = (0, PathBuf::new());
     let mut count = 0;
-    // While fuzzing has found nothing there are no regressions.
-    let regressions = Some(own.join("regressions")).filter(|folder| folder.is_dir());
-    let folders = [broken, own.join("attacks"), folder.path().to_path_buf()];
-    for folder in folders.iter().chain(&regressions) {
+    let folders = [
+        broken,
+        own.join("attacks"),
+        own.join("regressions"),
+        folder.path().to_path_buf(),
+    ];
+    for folder in &folders {
         let files = files(folder);
         assert!(!files.is_empty(), "no file in {}", folder.display());
         for path in files {
