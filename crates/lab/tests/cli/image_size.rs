@@ -26,6 +26,22 @@ fn pictures() -> Lab {
     lab
 }
 
+/// Trains on them in one size; what the program says of it.
+fn trained(lab: &Lab, epochs: &str) -> serde_json::Value {
+    lab.json(&[
+        "train",
+        "--data",
+        "photos",
+        "--image-size",
+        "8x6",
+        "--epochs",
+        epochs,
+        "--output",
+        "net.safetensors",
+        "--json",
+    ])
+}
+
 #[test]
 fn pictures_of_different_sizes_are_refused_with_the_way_out() {
     let lab = pictures();
@@ -37,18 +53,7 @@ fn pictures_of_different_sizes_are_refused_with_the_way_out() {
 #[test]
 fn a_network_remembers_the_size_that_its_images_had() {
     let lab = pictures();
-    let trained = lab.json(&[
-        "train",
-        "--data",
-        "photos",
-        "--image-size",
-        "8x6",
-        "--epochs",
-        "2",
-        "--output",
-        "net.safetensors",
-        "--json",
-    ]);
+    let trained = trained(&lab, "2");
     assert_eq!(trained["options"]["image_size"], "8x6");
     let shown = lab.succeeds(&["summary", "net.safetensors", "--style", "json"]);
     let shape = serde_json::json!([null, 8, 6, 1]);
@@ -95,17 +100,7 @@ fn a_network_remembers_the_size_that_its_images_had() {
 #[test]
 fn predict_resizes_what_a_network_is_asked_about() {
     let lab = pictures();
-    lab.succeeds(&[
-        "train",
-        "--data",
-        "photos",
-        "--image-size",
-        "8x6",
-        "--epochs",
-        "1",
-        "--output",
-        "net.safetensors",
-    ]);
+    trained(&lab, "1");
     let write = |name: &str, tensor: &Tensor| {
         tensor.save_safetensors("input", lab.path(name)).expect("a file");
     };
