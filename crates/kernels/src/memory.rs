@@ -35,11 +35,15 @@ const SHIFT: usize = 9 * ALIGNMENT;
 /// Sizes between two powers of two: a block is at most a quarter larger than asked for.
 const STEPS: usize = 4;
 const CLASSES: usize = STEPS * 32;
+/// How often a size must be asked for in vain before blocks of a size that nobody asked for meanwhile make room for it. Steps of a
+/// training ask for each of their sizes again and again; a window of many requests does not take one of them for forgotten.
+const PATIENCE: u32 = 32;
 
 /// Gives blocks of 64 KiB and more from a list of those that were freed before; smaller ones come from [`System`].
 ///
-/// Kept blocks never amount to more than were in use at one time, so that a program needs at most twice its largest demand. Memory
-/// that [`GlobalAlloc::alloc_zeroed`] asks for is cleared when it is a kept block.
+/// Kept blocks never amount to more than were in use at one time, so that a program needs at most twice its largest demand. Where a
+/// program goes on to other sizes (the next network, another batch), the blocks of the former ones make room. Memory that
+/// [`GlobalAlloc::alloc_zeroed`] asks for is cleared when it is a kept block.
 pub struct Recycling {
     locked: AtomicBool,
     shelves: UnsafeCell<Shelves>,
@@ -53,6 +57,58 @@ struct Shelves {
     most_used: usize,
     /// Where in its page the next new block starts.
     shift: usize,
+    /// Requests so far, and for each size the last one.
+    requests: u64,
+    last: [u64; CLASSES],
+    /// For each size the requests that found no block, since which one they are counted, and how many they are.
+    missed: [(u64, u32); CLASSES],
+}
+
+impl Shelves {
+    /// The next request for a size.
+    fn request(&mut self, index: usize) -> *mut u8 {
+        self.requests += 1;
+        self.last[index] = self.requests;
+        let block = self.first[index];
+        if block.is_null() {
+            let (since, count) = &mut self.missed[index];
+            if *count == 0 {
+                *since = self.requests;
+            }
+            *count = count.saturating_add(1);
+        } else {
+            // SAFETY: a block on a shelf is ours, aligned to 64 bytes, and starts with the address of the next one.
+            self.first[index] = unsafe { block.cast::<*mut u8>().read() };
+        }
+        block
+    }
+
+    /// Takes a block from the shelf of a size that was not asked for while the size of `index` was missed for long.
+    fn forgotten(&mut self, index: usize) -> Option<(*mut u8, Class)> {
+        let (since, count) = self.missed[index];
+        if count < PATIENCE {
+            return None;
+        }
+        let found = (0..CLASSES).find(|other| !self.first[*other].is_null() && self.last[*other] < since);
+        let Some(other) = found else {
+            self.missed[index].1 = 0;
+            return None;
+        };
+        let (block, class) = (self.first[other], Class::at(other));
+        self.kept -= class.size;
+        // SAFETY: as in `request`.
+        self.first[other] = unsafe { block.cast::<*mut u8>().read() };
+        Some((block, class))
+    }
+}
+
+/// What became of a freed block.
+enum Fate {
+    Kept,
+    /// There is no room for it.
+    Refused,
+    /// Another one, of this size, goes instead of it.
+    Instead(*mut u8, Class),
 }
 
 // SAFETY: `shelves` is reached only through `with_shelves`, which lets in one thread at a time.
@@ -75,6 +131,9 @@ impl Recycling {
                 used: 0,
                 most_used: 0,
                 shift: 0,
+                requests: 0,
+                last: [0; CLASSES],
+                missed: [(0, 0); CLASSES],
             }),
         }
     }
@@ -137,31 +196,49 @@ impl Recycling {
         self.with_shelves(|shelves| {
             shelves.used += class.size;
             shelves.most_used = shelves.most_used.max(shelves.used);
-            let block = shelves.first[class.index];
+            let block = shelves.request(class.index);
             if !block.is_null() {
                 shelves.kept -= class.size;
-                // SAFETY: a block on a shelf is ours, aligned to 64 bytes, and starts with the address of the next one.
-                shelves.first[class.index] = unsafe { block.cast::<*mut u8>().read() };
             }
             block
         })
     }
 
-    /// Keeps a block that is no longer in use; says whether it did.
+    /// Takes back a block that is no longer in use, and keeps it if there is room for it.
     ///
     /// # Safety
     /// The block must have this class's size and belong to nobody.
-    unsafe fn keep(&self, block: *mut u8, class: Class) -> bool {
+    unsafe fn give_back(&self, block: *mut u8, class: Class) {
+        self.with_shelves(|shelves| shelves.used -= class.size);
+        loop {
+            // SAFETY: the caller's promise; a block that is to go belongs to nobody, and came from `fresh` with its class.
+            unsafe {
+                match self.keep(block, class) {
+                    Fate::Kept => return,
+                    Fate::Refused => return Self::discard(block, class),
+                    Fate::Instead(other, its) => Self::discard(other, its),
+                }
+            }
+        }
+    }
+
+    /// Keeps a block if there is room for it.
+    ///
+    /// # Safety
+    /// The block must have this class's size and belong to nobody.
+    unsafe fn keep(&self, block: *mut u8, class: Class) -> Fate {
         self.with_shelves(|shelves| {
-            shelves.used -= class.size;
             if shelves.kept + class.size > shelves.most_used {
-                return false;
+                return match shelves.forgotten(class.index) {
+                    Some((other, its)) => Fate::Instead(other, its),
+                    None => Fate::Refused,
+                };
             }
             shelves.kept += class.size;
             // SAFETY: the block is ours now, large enough and aligned.
             unsafe { block.cast::<*mut u8>().write(shelves.first[class.index]) };
             shelves.first[class.index] = block;
-            true
+            Fate::Kept
         })
     }
 }
@@ -187,6 +264,13 @@ impl Class {
         let within = (size >> (power - STEPS.ilog2())) - STEPS;
         let index = (power - SMALLEST.ilog2()) as usize * STEPS + within;
         (index < CLASSES && size <= isize::MAX as usize / 2).then_some(Self { index, size })
+    }
+
+    /// The blocks of a shelf: [`Self::of`] backwards.
+    fn at(index: usize) -> Self {
+        let power = SMALLEST.ilog2() as usize + index / STEPS;
+        let size = (STEPS + index % STEPS) << (power - STEPS.ilog2() as usize);
+        Self { index, size }
     }
 
     /// Of what is asked from the system: room for the alignment, for the shift and, before the block, for the distance to the start.
@@ -231,10 +315,7 @@ unsafe impl GlobalAlloc for Recycling {
             return unsafe { System.dealloc(block, layout) };
         };
         // SAFETY: the caller gives up the block, which was allocated with this layout and so has the size of its class.
-        if !unsafe { self.keep(block, class) } {
-            // SAFETY: the block came from `fresh` with the class of this layout.
-            unsafe { Self::discard(block, class) };
-        }
+        unsafe { self.give_back(block, class) };
     }
 }
 
@@ -275,6 +356,7 @@ mod tests {
             );
             // One size for each index, and the other way round.
             assert_eq!(former.0 == class.index, former.1 == class.size, "{size}");
+            assert_eq!(Class::at(class.index).size, class.size, "{size}");
             former = (class.index, class.size);
         }
     }
@@ -303,6 +385,43 @@ mod tests {
             let (kept, most_used) = allocator.with_shelves(|shelves| (shelves.kept, shelves.most_used));
             assert!(kept <= most_used, "{kept} {most_used}");
         }
+    }
+
+    #[test]
+    fn sizes_that_nobody_asks_for_any_more_make_room() {
+        let allocator = Recycling::new();
+        let layout = |size| Layout::from_size_align(size, 8).unwrap();
+        let once = |size| {
+            // SAFETY: the block is written inside its size, and given back once, with its layout.
+            unsafe {
+                let block = allocator.alloc(layout(size));
+                block.write_bytes(7, size);
+                allocator.dealloc(block, layout(size));
+            }
+        };
+        let kept = |size| allocator.with_shelves(|shelves| !shelves.first[class(size).unwrap().index].is_null());
+        once(1 << 18);
+        // Less than was in use, but together with what is kept it would be more.
+        for _ in 1..PATIENCE {
+            once(1 << 17);
+            assert!(kept(1 << 18) && !kept(1 << 17));
+        }
+        once(1 << 17);
+        assert!(kept(1 << 17) && !kept(1 << 18));
+        // Two sizes in turns are both remembered: neither is thrown away for the other.
+        let allocator = Recycling::new();
+        let mut misses = 0;
+        for _ in 0..10 * PATIENCE {
+            for size in [1 << 18, 1 << 17] {
+                let class = class(size).unwrap();
+                misses += usize::from(allocator.with_shelves(|shelves| shelves.first[class.index].is_null()));
+                // SAFETY: as above.
+                unsafe { allocator.dealloc(allocator.alloc(layout(size)), layout(size)) };
+            }
+        }
+        let (kept, most_used) = allocator.with_shelves(|shelves| (shelves.kept, shelves.most_used));
+        assert!(kept <= most_used, "{kept} {most_used}");
+        assert_eq!(misses as u32, 10 * PATIENCE + 1, "the one that is kept is always found");
     }
 
     #[test]
