@@ -86,11 +86,10 @@ pub fn depthwise_conv2d(
     )?;
     let copies = copies(x, multiplier)?;
     let kernel = tape::reshape(kernel, (rows, columns, outputs))?;
-    let y = if composed::is_fused(x) {
-        cpu::depthwise(&copies, &kernel, bias, &window)?
-    } else {
-        composed::volume::depthwise(&copies, &kernel, bias, &window)?
-    };
+    if composed::is_fused(x) {
+        return Ok(cpu::depthwise(&copies, &kernel, bias, &window, options.activation)?);
+    }
+    let y = composed::volume::depthwise(&copies, &kernel, bias, &window)?;
     apply(&y, options.activation)
 }
 

@@ -188,7 +188,7 @@ mod tests {
         ] {
             let window = Window::new("test", [7, 6], [3, 2], strides, dilation, padding).unwrap();
             agree(
-                cpu::depthwise(&x, &kernel, Some(&bias), &window),
+                cpu::depthwise(&x, &kernel, Some(&bias), &window, crate::Activation::Linear),
                 depthwise(&x, &kernel, Some(&bias), &window),
                 &[&x, &kernel, &bias],
             );

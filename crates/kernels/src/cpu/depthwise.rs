@@ -6,109 +6,46 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
+use super::activation::{activation as apply_activation, apply, apply_gradient, derivative_from_output};
+use super::correlation::{Correlation, Geometry, Pixels, add_products};
 use super::linear::add;
-use super::real::{Real, filled_with, for_real, numbers, slice, vectorized};
+use super::real::{cleared, for_real, numbers, slice};
+use super::simd::Vectors;
+use crate::activation::Activation;
 use crate::tape::{apply2, apply3, wants_gradient};
 use crate::window::Window;
 
-/// Into how many partial sums the kernel's gradient is cut, at most. Fixed, so that threads do not change the bits.
+/// Into how many partial sums the gradients of kernel and bias are cut, at most. Fixed, so that threads do not change the bits.
 const PARTIAL_SUMS: usize = 16;
 
 #[derive(Clone, Copy)]
 struct Op {
     window: Window,
+    activation: Activation,
 }
 
 /// `x` is `(n, h, w, c)`, `kernel` `(kh, kw, c)`, `bias` `(c)`; none is empty.
-pub(crate) fn depthwise(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, window: &Window) -> Result<Tensor> {
-    let op = Op { window: *window };
+pub(crate) fn depthwise(
+    x: &Tensor,
+    kernel: &Tensor,
+    bias: Option<&Tensor>,
+    window: &Window,
+    activation: Activation,
+) -> Result<Tensor> {
+    let fused = derivative_from_output(activation);
+    let op = Op {
+        window: *window,
+        activation: if fused { activation } else { Activation::Linear },
+    };
     let (x, kernel) = (x.contiguous()?, kernel.contiguous()?);
-    match bias {
-        Some(bias) => apply3(&x, &kernel, &bias.contiguous()?, op),
-        None => apply2(&x, &kernel, op),
-    }
+    let y = match bias {
+        Some(bias) => apply3(&x, &kernel, &bias.contiguous()?, op)?,
+        None => apply2(&x, &kernel, op)?,
+    };
+    if fused { Ok(y) } else { apply_activation(&y, activation) }
 }
 
-/// The pixels of a source that each pixel of a target meets along one axis, and under which tap.
-type Meetings = Vec<Vec<(usize, usize)>>;
-
-/// `target = bias + Σ source · tap`: the forward pass, and the gradient of the image with the meetings turned round.
-struct Correlation<'a, T> {
-    rows: Meetings,
-    columns: Meetings,
-    source: &'a [T],
-    source_size: [usize; 2],
-    kernel: &'a [T],
-    kernel_width: usize,
-    bias: Option<&'a [T]>,
-    channels: usize,
-}
-
-impl<T: Real> Correlation<'_, T> {
-    fn compute(&self, images: usize) -> Vec<T> {
-        let (height, width) = (self.rows.len(), self.columns.len());
-        let line = width * self.channels;
-        // Rows of one image together, so that what they share is read from the cache; few images are shared out row by row.
-        let rows = if images < 16 { 1 } else { height };
-        filled_with(images * height * line, rows * line, Vec::new, |pairs, piece, pixels| {
-            for (index, pixels) in pixels.chunks_exact_mut(line).enumerate() {
-                let row = piece * rows + index;
-                vectorized(
-                    #[inline(always)]
-                    || self.row(row / height, row % height, pairs, pixels),
-                );
-            }
-        })
-    }
-
-    #[inline(always)]
-    fn row(&self, image: usize, row: usize, pairs: &mut Vec<(usize, usize)>, pixels: &mut [T]) {
-        let [height, width] = self.source_size;
-        for (pixel, columns) in pixels.chunks_exact_mut(self.channels).zip(&self.columns) {
-            pairs.clear();
-            for &(from_row, tap_row) in &self.rows[row] {
-                for &(from_column, tap_column) in columns {
-                    let from = (image * height + from_row) * width + from_column;
-                    let tap = tap_row * self.kernel_width + tap_column;
-                    pairs.push((from * self.channels, tap * self.channels));
-                }
-            }
-            if let Some(bias) = self.bias {
-                pixel.copy_from_slice(bias);
-            }
-            add_products(pixel, pairs, self.source, self.kernel);
-        }
-    }
-}
-
-/// `sums += Σ a[i..] b[j..]` over the pairs `(i, j)`, each from there on as long as `sums`.
-///
-/// Several products are added at once, so that the sums are read and written seldom; they are added in the order of the pairs.
-#[inline(always)]
-fn add_products<T: Real>(sums: &mut [T], pairs: &[(usize, usize)], a: &[T], b: &[T]) {
-    let (nines, rest) = pairs.as_chunks::<9>();
-    nines.iter().for_each(|pairs| products(sums, pairs, a, b));
-    let (threes, rest) = rest.as_chunks::<3>();
-    threes.iter().for_each(|pairs| products(sums, pairs, a, b));
-    let (ones, _) = rest.as_chunks::<1>();
-    ones.iter().for_each(|pairs| products(sums, pairs, a, b));
-}
-
-#[inline(always)]
-fn products<T: Real, const N: usize>(sums: &mut [T], pairs: &[(usize, usize); N], a: &[T], b: &[T]) {
-    let len = sums.len();
-    let a = pairs.map(|(start, _)| &a[start..start + len]);
-    let b = pairs.map(|(_, start)| &b[start..start + len]);
-    for index in 0..len {
-        let mut sum = sums[index];
-        for product in 0..N {
-            sum += a[product][index] * b[product][index];
-        }
-        sums[index] = sum;
-    }
-}
-
-fn forward<T: Real>(
+fn forward<T: Vectors>(
     op: Op,
     x: (&CpuStorage, &Layout),
     kernel: (&CpuStorage, &Layout),
@@ -116,109 +53,168 @@ fn forward<T: Real>(
 ) -> Result<(CpuStorage, Shape)> {
     let Window { rows, columns } = op.window;
     let dims = x.1.dims();
-    let correlation = Correlation {
+    let channels = dims[3];
+    let geometry = Geometry {
         rows: rows.by_position(),
         columns: columns.by_position(),
-        source: slice::<T>(x.0, x.1)?,
-        source_size: [rows.input, columns.input],
-        kernel: slice::<T>(kernel.0, kernel.1)?,
+        every: 1,
+        step: columns.stride,
+        source_width: columns.input,
         kernel_width: columns.window,
-        bias: bias.map(|(storage, layout)| slice::<T>(storage, layout)).transpose()?,
-        channels: dims[3],
     };
-    let y = correlation.compute(dims[0]);
-    let shape = (dims[0], rows.output, columns.output, dims[3]);
+    let bias = bias.map(|(storage, layout)| slice::<T>(storage, layout)).transpose()?;
+    let correlation = Correlation::new(geometry, slice::<T>(kernel.0, kernel.1)?, bias, channels);
+    let y = correlation.compute(slice::<T>(x.0, x.1)?, dims[0], |row| {
+        apply(row, channels, op.activation);
+    });
+    let shape = (dims[0], rows.output, columns.output, channels);
     Ok((T::to_cpu_storage_owned(y), Shape::from(shape)))
 }
 
 /// Gradients of `x`, `kernel` and `bias`, each only if it is asked for.
 type Gradients = (Option<Tensor>, Option<Tensor>, Option<Tensor>);
 
-fn backward<T: Real>(
+fn backward<T: Vectors>(
     op: Op,
     x: &Tensor,
     kernel: &Tensor,
     bias: Option<&Tensor>,
+    y: &Tensor,
     gradient: &Tensor,
 ) -> Result<Gradients> {
     let Window { rows, columns } = op.window;
-    let (images, channels) = (x.dims()[0], x.dims()[3]);
+    let (images, channels, kernel_len) = (x.dims()[0], x.dims()[3], kernel.elem_count());
     numbers!(x_numbers: T = x);
     numbers!(kernel_numbers: T = kernel);
+    numbers!(y_numbers: T = y);
     numbers!(dy_numbers: T = gradient);
-    let dx = wants_gradient(x).then(|| {
-        let correlation = Correlation {
+    let image = rows.input * columns.input * channels;
+    let output = op.window.positions() * channels;
+    let to_image = wants_gradient(x).then(|| {
+        // A pixel that is a stride further meets the next position under the same taps.
+        let geometry = Geometry {
             rows: rows.by_pixel(),
             columns: columns.by_pixel(),
-            source: dy_numbers,
-            source_size: [rows.output, columns.output],
-            kernel: kernel_numbers,
+            every: columns.stride,
+            step: 1,
+            source_width: columns.output,
             kernel_width: columns.window,
-            bias: None,
-            channels,
         };
-        Tensor::from_vec(correlation.compute(images), x.shape(), x.device())
+        Correlation::new(geometry, kernel_numbers, None, channels)
     });
-    let dkernel = wants_gradient(kernel).then(|| {
-        let (image, output) = (rows.input * columns.input * channels, op.window.positions() * channels);
-        let by_row = rows.by_position();
-        // For each tap of a row of the kernel the (pixel, position) pairs at which it lies on the image.
-        let mut by_tap = vec![Vec::new(); columns.window];
-        for (position, seen) in columns.by_position().into_iter().enumerate() {
-            for (pixel, tap) in seen {
-                by_tap[tap].push((pixel * channels, position * channels));
-            }
-        }
-        let sum = in_pieces(images, kernel.elem_count(), |index, sum| {
-            let (x, dy) = (
-                &x_numbers[index * image..][..image],
-                &dy_numbers[index * output..][..output],
+    let to_kernel = wants_gradient(kernel).then(|| KernelGradient::new(&op.window, channels));
+    let want_bias = bias.is_some_and(wants_gradient);
+
+    let each = images.div_ceil(PARTIAL_SUMS);
+    let pieces = images.div_ceil(each);
+    let dx_len = if to_image.is_some() { images * image } else { 0 };
+    let mut dx = Vec::with_capacity(dx_len);
+    let mut dkernel = vec![T::zero(); if to_kernel.is_some() { pieces * kernel_len } else { 0 }];
+    let mut dbias = vec![T::zero(); if want_bias { pieces * channels } else { 0 }];
+    let mut dx_parts = dx.spare_capacity_mut()[..dx_len].chunks_mut(each * image);
+    let mut dkernel_parts = dkernel.chunks_mut(kernel_len);
+    let mut dbias_parts = dbias.chunks_mut(channels);
+    let work: Vec<_> = (0..pieces)
+        .map(|piece| {
+            let parts = (
+                dx_parts.next().unwrap_or_default(),
+                dkernel_parts.next().unwrap_or_default(),
+                dbias_parts.next().unwrap_or_default(),
             );
-            for (i, seen) in by_row.iter().enumerate() {
-                let dy = &dy[i * columns.output * channels..][..columns.output * channels];
-                for &(row, tap_row) in seen {
-                    let x = &x[row * columns.input * channels..][..columns.input * channels];
-                    let taps = &mut sum[tap_row * columns.window * channels..][..columns.window * channels];
-                    for (tap, pairs) in taps.chunks_exact_mut(channels).zip(&by_tap) {
-                        add_products(tap, pairs, x, dy);
-                    }
+            (piece * each..((piece + 1) * each).min(images), parts)
+        })
+        .collect();
+    work.into_par_iter()
+        .with_max_len(1)
+        .for_each(|(images, (dx, dkernel, dbias))| {
+            let mut before = vec![T::zero(); if op.activation == Activation::Linear { 0 } else { output }];
+            let mut dx = dx.chunks_mut(image);
+            for index in images {
+                let mut dy = &dy_numbers[index * output..][..output];
+                if op.activation != Activation::Linear {
+                    before.copy_from_slice(dy);
+                    let y = &y_numbers[index * output..][..output];
+                    apply_gradient(&mut before, &[], y, channels, op.activation);
+                    dy = &before;
+                }
+                if let (Some(correlation), Some(dx)) = (&to_image, dx.next()) {
+                    correlation.image(dy, cleared(dx));
+                }
+                if let Some(gradient) = &to_kernel {
+                    gradient.add(&x_numbers[index * image..][..image], dy, dkernel);
+                }
+                if want_bias {
+                    dy.chunks_exact(channels).for_each(|pixel| add(dbias, pixel));
                 }
             }
         });
-        Tensor::from_vec(sum, kernel.shape(), kernel.device())
-    });
-    let dbias = bias.filter(|bias| wants_gradient(bias)).map(|bias| {
-        let output = op.window.positions() * channels;
-        let sum = in_pieces(images, channels, |index, sum: &mut [T]| {
-            for pixel in dy_numbers[index * output..][..output].chunks_exact(channels) {
-                add(sum, pixel);
-            }
-        });
-        Tensor::from_vec(sum, bias.shape(), bias.device())
-    });
+    // SAFETY: the parts of all pieces are the first `dx_len` numbers, and each image of them was cleared.
+    unsafe { dx.set_len(dx_len) };
+
+    let sum = |mut parts: Vec<T>, len: usize, like: &Tensor| {
+        let (total, rest) = parts.split_at_mut(len);
+        rest.chunks_exact(len).for_each(|part| add(total, part));
+        parts.truncate(len);
+        Tensor::from_vec(parts, like.shape(), like.device())
+    };
+    let dx = to_image.map(|_| Tensor::from_vec(dx, x.shape(), x.device()));
+    let dkernel = to_kernel.map(|_| sum(dkernel, kernel_len, kernel));
+    let dbias = bias.filter(|_| want_bias).map(|bias| sum(dbias, channels, bias));
     Ok((dx.transpose()?, dkernel.transpose()?, dbias.transpose()?))
 }
 
-/// The sum over the images of what `add` adds for each, piece by piece in a fixed order.
-fn in_pieces<T: Real>(images: usize, len: usize, add: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
-    let each = images.div_ceil(PARTIAL_SUMS);
-    let mut parts = vec![T::zero(); images.div_ceil(each) * len];
-    parts.par_chunks_exact_mut(len).enumerate().for_each(|(piece, sum)| {
-        vectorized(
-            #[inline(always)]
-            || {
-                for image in piece * each..((piece + 1) * each).min(images) {
-                    add(image, sum);
-                }
-            },
-        );
-    });
-    let (total, rest) = parts.split_at_mut(len);
-    for part in rest.chunks_exact(len) {
-        super::linear::add(total, part);
+/// The way from an image and the gradient of its output to the kernel's.
+struct KernelGradient {
+    rows: Vec<Vec<(usize, usize)>>,
+    /// For each tap of a row of the kernel the first position at which it lies on the image, the pixel there, and how many there are.
+    taps: Vec<(usize, usize, usize)>,
+    width: usize,
+    output_width: usize,
+    stride: usize,
+    channels: usize,
+}
+
+impl KernelGradient {
+    fn new(window: &Window, channels: usize) -> Self {
+        let Window { rows, columns } = *window;
+        let positions = |tap| {
+            let mut seen = (0..columns.output).filter_map(|position| Some((position, columns.pixel(position, tap)?)));
+            match seen.next() {
+                Some((position, pixel)) => (position, pixel, 1 + seen.count()),
+                None => (0, 0, 0),
+            }
+        };
+        Self {
+            rows: rows.by_position(),
+            taps: (0..columns.window).map(positions).collect(),
+            width: columns.input,
+            output_width: columns.output,
+            stride: columns.stride,
+            channels,
+        }
     }
-    parts.truncate(len);
-    parts
+
+    fn add<T: Vectors>(&self, x: &[T], dy: &[T], sums: &mut [T]) {
+        let channels = self.channels;
+        for (position_row, seen) in self.rows.iter().enumerate() {
+            for &(row, tap_row) in seen {
+                let sums = &mut sums[tap_row * self.taps.len() * channels..][..self.taps.len() * channels];
+                for (sums, &(position, pixel, count)) in sums.chunks_exact_mut(channels).zip(&self.taps) {
+                    let x = Pixels {
+                        numbers: x,
+                        first: (row * self.width + pixel) * channels,
+                        step: self.stride * channels,
+                    };
+                    let dy = Pixels {
+                        numbers: dy,
+                        first: (position_row * self.output_width + position) * channels,
+                        step: channels,
+                    };
+                    add_products(sums, x, dy, count);
+                }
+            }
+        }
+    }
 }
 
 impl CustomOp2 for Op {
@@ -234,8 +230,12 @@ impl CustomOp2 for Op {
         )
     }
 
-    fn bwd(&self, x: &Tensor, kernel: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (dx, dw, _) = for_real!(x.dtype(), "depthwise_conv2d", backward::<T>(*self, x, kernel, None, dy))?;
+    fn bwd(&self, x: &Tensor, kernel: &Tensor, y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (dx, dw, _) = for_real!(
+            x.dtype(),
+            "depthwise_conv2d",
+            backward::<T>(*self, x, kernel, None, y, dy)
+        )?;
         Ok((dx, dw))
     }
 }
@@ -261,11 +261,11 @@ impl CustomOp3 for Op {
         )
     }
 
-    fn bwd(&self, x: &Tensor, kernel: &Tensor, bias: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Gradients> {
+    fn bwd(&self, x: &Tensor, kernel: &Tensor, bias: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Gradients> {
         for_real!(
             x.dtype(),
             "depthwise_conv2d",
-            backward::<T>(*self, x, kernel, Some(bias), dy)
+            backward::<T>(*self, x, kernel, Some(bias), y, dy)
         )
     }
 }

@@ -8,6 +8,7 @@
 mod activation;
 mod boxes;
 mod conv2d;
+mod correlation;
 mod depthwise;
 mod direct;
 pub(crate) mod draws;
