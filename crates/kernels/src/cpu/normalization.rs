@@ -5,11 +5,15 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::real::{Real, for_real, numbers, slice, vectorized};
+use super::real::{Real, filled, for_real, numbers, slice, vectorized};
 use crate::tape::{apply3, wants_gradient};
 
 /// Rows that are added up before their sum is put aside; a constant, so that threads do not change the bits.
 const ROWS: usize = 256;
+/// Numbers whose sums are in registers together.
+const BLOCK: usize = 32;
+/// Short rows are taken together until they have so many numbers, so that loops over them become vectors.
+const LONG: usize = 256;
 
 /// Statistics of a batch: mean, biased variance and `1 / sqrt(variance + epsilon)` of each channel.
 struct Statistics {
@@ -19,13 +23,21 @@ struct Statistics {
 }
 
 impl Statistics {
+    /// Both from one pass over the differences to the first row: where squares are as large as their sum over all rows at most, nothing is
+    /// lost in f64 when that of the mean is taken from it.
     fn of<T: Real>(x: &[T], channels: usize, epsilon: f64) -> Self {
         let rows = (x.len() / channels) as f64;
-        let mut mean = channel_sums(x, x, channels, &vec![0.0; channels], |x, _, _| (x, 0.0)).0;
-        mean.iter_mut().for_each(|mean| *mean /= rows);
-        // A second pass over the differences, as the squares of large numbers would cancel.
-        let mut variance = channel_sums(x, x, channels, &mean, |x, _, mean| ((x - mean) * (x - mean), 0.0)).0;
-        variance.iter_mut().for_each(|variance| *variance /= rows);
+        let first: Vec<f64> = x[..channels].iter().map(|x| x.to_f64()).collect();
+        let (sums, squares) = channel_sums(x, x, channels, &first, |x, _, first| {
+            (x - first, (x - first) * (x - first))
+        });
+        let shift: Vec<f64> = sums.iter().map(|sum| sum / rows).collect();
+        let mean = first.iter().zip(&shift).map(|(first, shift)| first + shift).collect();
+        let variance: Vec<f64> = squares
+            .iter()
+            .zip(&shift)
+            .map(|(squares, shift)| (squares / rows - shift * shift).max(0.0))
+            .collect();
         let inverse = variance
             .iter()
             .map(|variance| 1.0 / (variance + epsilon).sqrt())
@@ -38,6 +50,16 @@ impl Statistics {
     }
 }
 
+/// How many rows of `channels` numbers are one long row.
+fn together(channels: usize) -> usize {
+    LONG.div_ceil(channels)
+}
+
+/// The numbers of the channels, again and again for rows that are taken together.
+fn repeated<N: Copy>(of_channel: &[N]) -> Vec<N> {
+    of_channel.repeat(together(of_channel.len()))
+}
+
 /// Two sums over the rows for each channel, in f64 and in a fixed order. `term` gets a number of `x`, one of `y`, and that of
 /// the channel.
 fn channel_sums<T: Real>(
@@ -47,21 +69,20 @@ fn channel_sums<T: Real>(
     of_channel: &[f64],
     term: impl Fn(f64, f64, f64) -> (f64, f64) + Sync,
 ) -> (Vec<f64>, Vec<f64>) {
+    let of_channel = repeated(of_channel);
+    let row = of_channel.len();
     let parts: Vec<(Vec<f64>, Vec<f64>)> = x
         .par_chunks(ROWS * channels)
         .zip(y.par_chunks(ROWS * channels))
         .map(|(x, y)| {
-            let (mut first, mut second) = (vec![0.0; channels], vec![0.0; channels]);
+            let (mut first, mut second) = (vec![0.0; row], vec![0.0; row]);
             vectorized(
                 #[inline(always)]
                 || {
-                    for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact(channels)) {
-                        let sums = first.iter_mut().zip(second.iter_mut());
-                        for (((first, second), (x, y)), c) in sums.zip(x.iter().zip(y)).zip(of_channel) {
-                            let (a, b) = term(x.to_f64(), y.to_f64(), *c);
-                            *first += a;
-                            *second += b;
-                        }
+                    for start in (0..row).step_by(BLOCK) {
+                        let columns = start..(start + BLOCK).min(row);
+                        let sums = (&mut first[columns.clone()], &mut second[columns.clone()]);
+                        add_columns((x, y), row, start, &of_channel[columns], sums, &term);
                     }
                 },
             );
@@ -70,34 +91,79 @@ fn channel_sums<T: Real>(
         .collect();
     let (mut first, mut second) = (vec![0.0; channels], vec![0.0; channels]);
     for (a, b) in parts {
-        first.iter_mut().zip(a).for_each(|(sum, a)| *sum += a);
-        second.iter_mut().zip(b).for_each(|(sum, b)| *sum += b);
+        for (a, b) in a.chunks_exact(channels).zip(b.chunks_exact(channels)) {
+            first.iter_mut().zip(a).for_each(|(sum, a)| *sum += a);
+            second.iter_mut().zip(b).for_each(|(sum, b)| *sum += b);
+        }
     }
     (first, second)
 }
 
+/// The sums of some columns of rows of `row` numbers, of which the last one may end early.
+#[inline(always)]
+fn add_columns<T: Real>(
+    (x, y): (&[T], &[T]),
+    row: usize,
+    start: usize,
+    of_channel: &[f64],
+    (first, second): (&mut [f64], &mut [f64]),
+    term: &impl Fn(f64, f64, f64) -> (f64, f64),
+) {
+    let whole = if of_channel.len() == BLOCK {
+        x.len() / row * row
+    } else {
+        0
+    };
+    if let Some(of_channel) = of_channel.first_chunk::<BLOCK>() {
+        let (mut sums, mut others) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for (x, y) in x[..whole].chunks_exact(row).zip(y[..whole].chunks_exact(row)) {
+            let (Some(x), Some(y)) = (x[start..].first_chunk::<BLOCK>(), y[start..].first_chunk::<BLOCK>()) else {
+                continue;
+            };
+            for lane in 0..BLOCK {
+                let (a, b) = term(x[lane].to_f64(), y[lane].to_f64(), of_channel[lane]);
+                sums[lane] += a;
+                others[lane] += b;
+            }
+        }
+        first.iter_mut().zip(sums).for_each(|(to, sum)| *to += sum);
+        second.iter_mut().zip(others).for_each(|(to, sum)| *to += sum);
+    }
+    for (x, y) in x[whole..].chunks(row).zip(y[whole..].chunks(row)) {
+        let numbers = x.iter().zip(y).skip(start).zip(of_channel);
+        for (((x, y), c), (first, second)) in numbers.zip(first.iter_mut().zip(second.iter_mut())) {
+            let (a, b) = term(x.to_f64(), y.to_f64(), *c);
+            *first += a;
+            *second += b;
+        }
+    }
+}
+
+/// Rows that are filled by one task, so that they and what they are made of stay in an L1 cache.
+fn rows_of_task(row: usize) -> usize {
+    (1usize << 12).div_ceil(row)
+}
+
 /// `(x - mean) * scale + shift` for each channel.
 fn by_channel<T: Real>(x: &[T], mean: Option<&[T]>, scale: &[T], shift: Option<&[T]>) -> Vec<T> {
-    let channels = scale.len();
-    let zeros = vec![T::zero(); channels];
-    let (mean, shift) = (mean.unwrap_or(&zeros), shift.unwrap_or(&zeros));
-    let mut y = vec![T::zero(); x.len()];
-    y.par_chunks_mut(ROWS * channels)
-        .zip(x.par_chunks(ROWS * channels))
-        .for_each(|(y, x)| {
-            vectorized(
-                #[inline(always)]
-                || {
-                    for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                        let of_channel = mean.iter().zip(scale).zip(shift);
-                        for ((y, x), ((mean, scale), shift)) in y.iter_mut().zip(x).zip(of_channel) {
-                            *y = (*x - *mean) * *scale + *shift;
-                        }
+    let zeros = vec![T::zero(); scale.len()];
+    let [mean, scale, shift] = [mean.unwrap_or(&zeros), scale, shift.unwrap_or(&zeros)].map(repeated);
+    let row = scale.len();
+    let piece = rows_of_task(row) * row;
+    filled(x.len(), piece, |index, y| {
+        let x = &x[index * piece..][..y.len()];
+        vectorized(
+            #[inline(always)]
+            || {
+                for (y, x) in y.chunks_mut(row).zip(x.chunks(row)) {
+                    let of_channel = mean.iter().zip(&scale).zip(&shift);
+                    for ((y, x), ((mean, scale), shift)) in y.iter_mut().zip(x).zip(of_channel) {
+                        *y = (*x - *mean) * *scale + *shift;
                     }
-                },
-            );
-        });
-    y
+                }
+            },
+        );
+    })
 }
 
 struct Normalize {
@@ -163,34 +229,32 @@ fn backward<T: Real>(op: &Normalize, x: &Tensor, gamma: &Tensor, gradient: &Tens
     let dx = wants_gradient(x).then(|| {
         // dx = gamma / sigma (dy - mean(dy) - normalized x * mean(dy * normalized x))
         let number = |value: f64| T::from_f64(value);
-        let factor: Vec<T> = (0..channels)
-            .map(|c| number(gamma_numbers[c].to_f64() * inverse[c]))
-            .collect();
-        let slope: Vec<T> = (0..channels)
-            .map(|c| number(dgamma[c] / rows as f64 * inverse[c]))
-            .collect();
-        let shift: Vec<T> = (0..channels).map(|c| number(dbeta[c] / rows as f64)).collect();
-        let mean: Vec<T> = mean.iter().map(|mean| number(*mean)).collect();
-        let mut dx = vec![T::zero(); dy.len()];
-        let piece = ROWS * channels;
-        dx.par_chunks_mut(piece)
-            .zip(dy.par_chunks(piece).zip(x_numbers.par_chunks(piece)))
-            .for_each(|(dx, (dy, x))| {
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        let rows = dy.chunks_exact(channels).zip(x.chunks_exact(channels));
-                        for (dx, (dy, x)) in dx.chunks_exact_mut(channels).zip(rows) {
-                            let of_channel = shift.iter().zip(&mean).zip(slope.iter().zip(&factor));
-                            for ((dx, (dy, x)), ((shift, mean), (slope, factor))) in
-                                dx.iter_mut().zip(dy.iter().zip(x)).zip(of_channel)
-                            {
-                                *dx = (*dy - *shift - (*x - *mean) * *slope) * *factor;
-                            }
+        let of_channel = |value: &dyn Fn(usize) -> f64| -> Vec<T> {
+            repeated(&(0..channels).map(|c| number(value(c))).collect::<Vec<T>>())
+        };
+        let factor = of_channel(&|c| gamma_numbers[c].to_f64() * inverse[c]);
+        let slope = of_channel(&|c| dgamma[c] / rows as f64 * inverse[c]);
+        let shift = of_channel(&|c| dbeta[c] / rows as f64);
+        let mean = of_channel(&|c| mean[c]);
+        let row = factor.len();
+        let piece = rows_of_task(row) * row;
+        let dx = filled(dy.len(), piece, |index, dx| {
+            let part = index * piece..index * piece + dx.len();
+            let (dy, x) = (&dy[part.clone()], &x_numbers[part]);
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (dx, (dy, x)) in dx.chunks_mut(row).zip(dy.chunks(row).zip(x.chunks(row))) {
+                        let of_channel = shift.iter().zip(&mean).zip(slope.iter().zip(&factor));
+                        for ((dx, (dy, x)), ((shift, mean), (slope, factor))) in
+                            dx.iter_mut().zip(dy.iter().zip(x)).zip(of_channel)
+                        {
+                            *dx = (*dy - *shift - (*x - *mean) * *slope) * *factor;
                         }
-                    },
-                );
-            });
+                    }
+                },
+            );
+        });
         Tensor::from_vec(dx, x.shape(), x.device())
     });
     let tensor = |numbers: Vec<f64>| Tensor::new(numbers, x.device())?.to_dtype(x.dtype());
