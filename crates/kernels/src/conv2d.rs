@@ -9,6 +9,9 @@ use crate::pooling::{Pool2dOptions, max_pool2d};
 use crate::window::{Padding, Window};
 use crate::{composed, cpu, tape};
 
+/// From so many images on each thread has images of its own, and what belongs to one stays in its cache from operation to operation.
+const MANY_IMAGES: usize = 16;
+
 /// The options of [`conv2d`], with Keras' names and defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2dOptions {
@@ -73,8 +76,8 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, options: &Conv
         let kernel = tape::reshape(kernel, (height, width, channels, filters / channels))?;
         return depthwise_conv2d(x, &kernel, bias, &options);
     }
-    if composed::is_fused(x) && window.sees_single_pixels() && options.groups == 1 {
-        // A dense layer at every pixel: plain products, whose gradients are plain products, too.
+    if composed::is_fused(x) && window.sees_single_pixels() && options.groups == 1 && x.dims()[0] < MANY_IMAGES {
+        // A dense layer at every pixel: plain products, whose gradients are plain products, too, which share out few images better.
         let pixels = tape::reshape(x, (x.elem_count() / channels, channels))?;
         let kernel = tape::reshape(kernel, (channels, filters))?;
         let y = cpu::linear(&pixels, &kernel, bias, options.activation)?;

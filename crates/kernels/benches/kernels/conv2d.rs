@@ -88,6 +88,7 @@ pub(crate) fn convolutions(c: &mut Criterion) {
         Shape::new(28, 1, 6, 5, Padding::Same),
         Shape::new(14, 6, 16, 5, Padding::Valid),
         Shape::new(14, 64, 256, 1, Padding::Valid),
+        Shape::new(32, 16, 96, 1, Padding::Valid),
         depthwise,
     ] {
         let x = var(&[BATCH, shape.image, shape.image, shape.channels]);

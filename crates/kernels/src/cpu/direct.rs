@@ -429,6 +429,7 @@ impl<'a, T: Real> Backwards<'a, T> {
     /// Numbers of the room that it needs.
     fn len(&self) -> usize {
         match self {
+            Backwards::Turned(kernel) if kernel.len == kernel.direct.output() => 0,
             Backwards::Turned(kernel) => kernel.len,
             Backwards::Scattered(kernel) => kernel.len(),
         }
@@ -473,14 +474,19 @@ impl<'a, T: Real> Turned<'a, T> {
         let Direct { window, filters, .. } = *self.direct;
         let offset = |axis: Axis| (axis.window - 1) * axis.dilation - axis.before;
         let row_len = window.columns.output * filters;
-        place(
-            dz,
-            row_len,
-            around,
-            self.line,
-            offset(window.rows),
-            offset(window.columns) * filters,
-        );
+        let around = if self.len == dz.len() {
+            dz
+        } else {
+            place(
+                dz,
+                row_len,
+                around,
+                self.line,
+                offset(window.rows),
+                offset(window.columns) * filters,
+            );
+            around
+        };
         let (starts, length) = runs(&window, self.line, filters);
         match &self.kernel {
             Factor::Tiles(kernel) => kernel.apply(around, self.direct.turned_lines(&starts, length, self.line), dx),
