@@ -1,6 +1,8 @@
 //! Sums of products along an image channel by channel, in vectors along the channels.
 
-use super::real::{Real, filled};
+use std::mem::MaybeUninit;
+
+use super::real::{Real, cleared, filled};
 use super::simd::{Simd, Vectors, with_simd};
 
 /// Pixels whose sums are in registers together, so that a tap is loaded once for all of them.
@@ -107,10 +109,10 @@ impl<'a, T: Vectors> Correlation<'a, T> {
         })
     }
 
-    /// The target of one image.
-    pub(super) fn image(&self, source: &[T], target: &mut [T]) {
+    /// The target of one image; all of it is written.
+    pub(super) fn image(&self, source: &[T], target: &mut [MaybeUninit<T>]) {
         for (row, pixels) in target.chunks_exact_mut(self.line()).enumerate() {
-            self.row(source, row, pixels);
+            self.row(source, row, cleared(pixels));
         }
     }
 

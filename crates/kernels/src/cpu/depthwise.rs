@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::activation::{activation as apply_activation, apply, apply_gradient, derivative_from_output};
 use super::correlation::{Correlation, Geometry, Pixels, add_products};
 use super::linear::add;
-use super::real::{cleared, for_real, numbers, slice};
+use super::real::{for_real, numbers, slice};
 use super::simd::Vectors;
 use crate::activation::Activation;
 use crate::tape::{apply2, apply3, wants_gradient};
@@ -89,7 +89,8 @@ fn backward<T: Vectors>(
     numbers!(y_numbers: T = y);
     numbers!(dy_numbers: T = gradient);
     let image = rows.input * columns.input * channels;
-    let output = op.window.positions() * channels;
+    let line = columns.output * channels;
+    let output = rows.output * line;
     let to_image = wants_gradient(x).then(|| {
         // A pixel that is a stride further meets the next position under the same taps.
         let geometry = Geometry {
@@ -128,6 +129,8 @@ fn backward<T: Vectors>(
         .with_max_len(1)
         .for_each(|(images, (dx, dkernel, dbias))| {
             let mut before = vec![T::zero(); if op.activation == Activation::Linear { 0 } else { output }];
+            // Of the bias' gradient, column by column: rows are longer than pixels.
+            let mut sums = vec![T::zero(); if want_bias { line } else { 0 }];
             let mut dx = dx.chunks_mut(image);
             for index in images {
                 let mut dy = &dy_numbers[index * output..][..output];
@@ -138,14 +141,17 @@ fn backward<T: Vectors>(
                     dy = &before;
                 }
                 if let (Some(correlation), Some(dx)) = (&to_image, dx.next()) {
-                    correlation.image(dy, cleared(dx));
+                    correlation.image(dy, dx);
                 }
                 if let Some(gradient) = &to_kernel {
                     gradient.add(&x_numbers[index * image..][..image], dy, dkernel);
                 }
                 if want_bias {
-                    dy.chunks_exact(channels).for_each(|pixel| add(dbias, pixel));
+                    dy.chunks_exact(line).for_each(|row| add(&mut sums, row));
                 }
+            }
+            if want_bias {
+                sums.chunks_exact(channels).for_each(|pixel| add(dbias, pixel));
             }
         });
     // SAFETY: the parts of all pieces are the first `dx_len` numbers, and each image of them was cleared.
