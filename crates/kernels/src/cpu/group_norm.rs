@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::real::{PIECE, Real, for_real, numbers, slice, vectorized};
+use super::real::{PIECE, Real, cleared, filled, for_real, numbers, slice, vectorized};
 use crate::tape;
 
 /// Sums that run side by side along a row, so that they are computed in vectors; fixed, so that the bits are.
@@ -241,12 +241,14 @@ fn forward<T: Real>(
     let (gamma, beta) = (slice::<T>(gamma.0, gamma.1)?, slice::<T>(beta.0, beta.1)?);
     let sample = sizes.sample();
     let mut kept = vec![0.0; sizes.samples * 2 * sizes.groups];
-    let mut y = vec![T::zero(); x.len()];
+    let mut y = Vec::with_capacity(x.len());
     let each = samples_each(sizes);
-    y.par_chunks_mut(each * sample)
+    y.spare_capacity_mut()[..x.len()]
+        .par_chunks_mut(each * sample)
         .zip(kept.par_chunks_mut(each * 2 * sizes.groups))
         .zip(x.par_chunks(each * sample))
         .for_each(|((y, kept), x)| {
+            let y = cleared(y);
             vectorized(
                 #[inline(always)]
                 || {
@@ -270,6 +272,8 @@ fn forward<T: Real>(
                 },
             );
         });
+    // SAFETY: the capacity is at least that of `x`, and the parts, all of which were cleared, are so many numbers.
+    unsafe { y.set_len(x.len()) };
     // A second forward call of the same operation would find the same statistics.
     let _ = op.statistics.set(kept);
     Ok(T::to_cpu_storage_owned(y))
@@ -294,9 +298,8 @@ fn backward<T: Real>(op: &GroupNorm, x: &Tensor, gamma: &Tensor, beta: &Tensor, 
         (&x_numbers[part.clone()], &dy_numbers[part], means, inverses)
     };
     let input_gradient = || {
-        let mut dx = vec![T::zero(); x_numbers.len()];
         let each = samples_each(sizes);
-        dx.par_chunks_mut(each * sample).enumerate().for_each(|(piece, dx)| {
+        let dx = filled(x_numbers.len(), each * sample, |piece, dx| {
             vectorized(
                 #[inline(always)]
                 || {

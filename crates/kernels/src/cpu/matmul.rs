@@ -194,10 +194,10 @@ pub(super) fn parallel_product<T: Real>(
     assert_eq!(a.columns, b.rows);
     let (a_numbers, b_numbers) = (T::rounded(a.data, precision), T::rounded(b.data, precision));
     let (a, b) = (a.of(&a_numbers), b.of(&b_numbers));
-    let mut out = vec![T::zero(); m * n];
-    if out.is_empty() {
-        return out;
+    if m * n * a.columns == 0 {
+        return vec![T::zero(); m * n];
     }
+    let mut out = Vec::with_capacity(m * n);
     let (block_rows, block_columns) = block(m, n, a.columns);
     let (row_blocks, column_blocks) = (m.div_ceil(block_rows), n.div_ceil(block_columns));
     let shared = Shared(out.as_mut_ptr());
@@ -225,5 +225,7 @@ pub(super) fn parallel_product<T: Real>(
             .with_max_len(1)
             .for_each(compute);
     }
+    // SAFETY: the blocks of the grid cover the matrix, and the product of each was written.
+    unsafe { out.set_len(m * n) };
     out
 }
