@@ -81,6 +81,7 @@ pub use images::Images;
 pub use load::{load, load_with};
 pub use presence::{Presence, presence};
 pub use progress::{Progress, Silent};
+pub use resized::MAX_SIDE;
 pub use stratified::every_fifth;
 pub use verify::{FileReport, FileState, Verification, verify};
 

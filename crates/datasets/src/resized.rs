@@ -2,8 +2,8 @@
 
 use crate::{Error, Images, Result};
 
-/// The largest side of an image.
-pub(crate) const MAX_SIDE: usize = 16_384;
+/// The largest side of an image that is read or made.
+pub const MAX_SIDE: usize = 16_384;
 /// What all images of a data set may take together.
 pub(crate) const MAX_TOTAL: u64 = 4 << 30;
 

@@ -87,7 +87,7 @@ impl Context {
         let dataset = datasets::load_with(name, self.data_dir.as_deref(), &options, &mut bars)?;
         if let [only] = &dataset.classes[..] {
             bail!(
-                "{name} has the images of one class, '{only}', alone, and nothing can be told apart; add a sub-folder of images of \
+                "'{name}' has the images of one class, '{only}', alone, and nothing can be told apart; add a sub-folder of images of \
                  another class"
             );
         }

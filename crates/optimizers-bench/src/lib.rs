@@ -66,7 +66,7 @@ pub use plan::{Contestant, Plan, Study};
 pub use profile::{PROFILE_LIMIT, Profile, profiles};
 pub use ranking::{Rank, ranks};
 pub use records::{Gathered, Records};
-pub use results::{Band, Inclusion, Results, Seconds, Sensitivity, Standing, TaskResult};
+pub use results::{Band, GOOD_SHARE, Inclusion, Results, Seconds, Sensitivity, Standing, TaskResult};
 pub use shard::Shard;
 pub use side_by_side::{OnTrial, side_by_side};
 pub use statistics::{Interval, RESAMPLES, median};

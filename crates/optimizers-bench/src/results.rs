@@ -63,11 +63,14 @@ pub struct Standing {
     pub runs: usize,
     /// The validation score of each rate of the grid over the tuning seeds.
     pub sensitivity: Vec<Sensitivity>,
-    /// Rates of the grid that reach at least 95 % of the way from guessing to the best rate's score.
+    /// Rates of the grid that reach at least [`GOOD_SHARE`] of the way from guessing to the best rate's score.
     pub good_rates: usize,
     /// The learning curve with the chosen rate, over the seeds.
     pub curve: Vec<Band>,
 }
+
+/// How much of the way from guessing to the score of the best rate a good rate goes.
+pub const GOOD_SHARE: f64 = 0.95;
 
 /// What a rate of the grid came to on the validation data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -217,7 +220,7 @@ fn standing(plan: &Plan, task: usize, optimizer: usize, cell: &Cell, target: f64
         .iter()
         .map(|rate| rate.mean)
         .fold(description.guess, f64::max);
-    let good = description.guess + 0.95 * (best - description.guess);
+    let good = description.guess + GOOD_SHARE * (best - description.guess);
     let rates = &plan.learning_rates;
     Ok(Standing {
         optimizer: contestant.name.clone(),

@@ -37,11 +37,19 @@ impl FromStr for ImageSize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=16_384).contains(side));
+        let side = |text: &str| {
+            text.trim()
+                .parse()
+                .ok()
+                .filter(|side| (1..=datasets::MAX_SIDE).contains(side))
+        };
         let sides = text.split_once(['x', 'X', '×']);
         match sides.map(|(height, width)| (side(height), side(width))) {
             Some((Some(height), Some(width))) => Ok(ImageSize { height, width }),
-            _ => Err("expected height and width of 1 to 16384 with an x between them, such as 64x48".to_string()),
+            _ => Err(format!(
+                "expected height and width of 1 to {} with an x between them, such as 64x48",
+                datasets::MAX_SIDE
+            )),
         }
     }
 }

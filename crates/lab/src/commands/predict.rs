@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use augmentation::{Image, Pipeline};
+use augmentation::{Image, Pipeline, Resizing, Transform};
 use candle_core::{DType, Device, Tensor};
 use kernels::random::Stream;
 use models::{Mode, Network};
@@ -146,7 +146,12 @@ fn resized(images: &Tensor, size: ImageSize) -> Result<Tensor> {
     if (height, width) == (size.height, size.width) {
         return Ok(images.clone());
     }
-    let pipeline = Pipeline::parse(&format!("resize({}, {})", size.height, size.width))?;
+    let resizing = Resizing {
+        height: size.height,
+        width: size.width,
+        ..Resizing::default()
+    };
+    let pipeline = Pipeline::new(vec![Transform::from(resizing).into()])?;
     let values = images.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
     let mut all = Vec::new();
     for (index, pixels) in values.chunks((height * width * channels).max(1)).enumerate() {

@@ -1,6 +1,6 @@
 //! The tables of a comparison.
 
-use optimizers_bench::{Measure, Plan, Standing, TaskDescription, TaskResult};
+use optimizers_bench::{GOOD_SHARE, Measure, Plan, Standing, TaskDescription, TaskResult};
 use report::format::{count, number, seconds as in_words};
 use report::{Align, Table};
 
@@ -140,11 +140,12 @@ pub(super) fn speed(plan: &Plan, task: &TaskResult, seconds: &[Option<f64>]) -> 
     }
     table.note(format!(
         "Target: {} on the validation samples, the median of tuned {}. Times are medians over the seeds, ∞ where most never got \
-         there; seconds on this machine, with other runs beside. Good rates: those of the grid that come 95 % of the way from \
+         there; seconds on this machine, with other runs beside. Good rates: those of the grid that come {:.0} % of the way from \
          guessing to the optimizer's best. Diverged: runs whose numbers grew beyond all bounds, tuning included; they count as \
          guessing.",
         score(task.measure, task.target),
-        plan.reference
+        plan.reference,
+        100.0 * GOOD_SHARE
     ));
     table
 }
