@@ -1,8 +1,11 @@
 //! Multiplication with a mask that is kept for the gradient.
 
+use std::mem::MaybeUninit;
+
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-use super::real::{PIECE, Real, filled, for_real, numbers, slice, tensor_like, vectorized};
+use super::place::written;
+use super::real::{PIECE, Real, for_real, numbers, slice, tensor_like, vectorized};
 use crate::tape::apply1;
 
 /// Which numbers of a tensor stay: bit $j$ of number $i$ of a row is for its number $16 i + j$, and each row begins a new number.
@@ -47,46 +50,76 @@ fn masked<T: Real>(op: &Op, x: &[T]) -> Vec<T> {
     let (row, words) = (op.mask.row, Mask::words(op.mask.row));
     let scale = T::from_f64(op.scale);
     // Whole rows, or pieces of one that begin with a number of bits of their own.
-    let piece = if row <= PIECE { PIECE / row * row } else { PIECE };
-    let pieces_of_row = row.div_ceil(piece);
-    if pieces_of_row == 1 {
-        return filled(x.len(), piece, |index, y| {
-            let rows = y.chunks_mut(row).zip(x[index * piece..].chunks(row));
-            let bits = op.mask.bits[index * (piece / row) * words..].chunks(words);
-            for ((y, x), bits) in rows.zip(bits) {
+    if row <= PIECE {
+        let of_rows = |start: usize, x: &[T], y: &mut [MaybeUninit<T>]| {
+            let bits = op.mask.bits[start / row * words..].chunks(words);
+            for ((x, y), bits) in x.chunks(row).zip(y.chunks_mut(row)).zip(bits) {
                 select(x, bits, scale, y);
             }
-        });
+        };
+        // SAFETY: each number belongs to a row, all of which `select` writes.
+        return unsafe { written(x, PIECE / row * row, of_rows) };
     }
     let mut y = Vec::with_capacity(x.len());
     for (x, bits) in x.chunks(row).zip(op.mask.bits.chunks(words)) {
-        y.extend(filled(row, piece, |index, y| {
-            select(&x[index * piece..][..y.len()], &bits[index * (piece / 16)..], scale, y);
-        }));
+        // SAFETY: `select` writes all numbers.
+        y.extend(unsafe { written(x, PIECE, |start, x, y| select(x, &bits[start / 16..], scale, y)) });
     }
     y
 }
 
-fn select<T: Real>(x: &[T], bits: &[u16], scale: T, y: &mut [T]) {
+/// Writes the numbers that stay, scaled, and zeros for the others; the first bit is for the first number.
+///
+/// A number that goes is not multiplied by 0, so that it becomes +0 even if it was infinite.
+fn select<T: Real>(x: &[T], bits: &[u16], scale: T, y: &mut [MaybeUninit<T>]) {
+    assert!(x.len() == y.len() && bits.len() >= x.len().div_ceil(16));
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if let Some(x) = T::as_f32(x)
+        && is_x86_feature_detected!("avx512f")
+    {
+        // SAFETY: the processor was just asked for AVX-512; `y` has room for as many numbers, which are of `f32` as those of `x`.
+        return unsafe { avx512::select(x, bits, scale.to_f64() as f32, y.as_mut_ptr().cast()) };
+    }
     vectorized(
         #[inline(always)]
         || {
-            // Not a multiplication with 0, so that a number that goes is +0 even if it was infinite.
-            let kept = |x: T, bits: u16, lane: usize| if bits & (1 << lane) == 0 { T::zero() } else { x * scale };
-            let (y_groups, y_rest) = y.as_chunks_mut::<16>();
-            let (x_groups, x_rest) = x.as_chunks::<16>();
-            for ((y, x), bits) in y_groups.iter_mut().zip(x_groups).zip(bits) {
-                let (mut numbers, bits) = (*x, *bits);
-                for (lane, number) in numbers.iter_mut().enumerate() {
-                    *number = kept(*number, bits, lane);
+            for ((x, y), bits) in x.chunks(16).zip(y.chunks_mut(16)).zip(bits) {
+                for (lane, (x, y)) in x.iter().zip(y).enumerate() {
+                    y.write(if bits & (1 << lane) == 0 { T::zero() } else { *x * scale });
                 }
-                *y = numbers;
-            }
-            for (lane, (y, x)) in y_rest.iter_mut().zip(x_rest).enumerate() {
-                *y = kept(*x, bits[bits.len() - 1], lane);
             }
         },
     );
+}
+
+/// The bits are what a processor with AVX-512 calls a mask; the compiler gathers the numbers of 16 of them instead.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod avx512 {
+    use std::arch::x86_64::*;
+
+    /// # Safety
+    /// The processor must have AVX-512 F, and `y` room for as many numbers as `x` has, for which there must be bits.
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn select(x: &[f32], bits: &[u16], scale: f32, y: *mut f32) {
+        let scale = _mm512_set1_ps(scale);
+        let (groups, rest) = x.as_chunks::<16>();
+        for (index, (group, kept)) in groups.iter().zip(bits).enumerate() {
+            // SAFETY: 16 numbers are read from a group, and written where the caller has room for them.
+            unsafe {
+                let numbers = _mm512_loadu_ps(group.as_ptr());
+                _mm512_storeu_ps(y.add(16 * index), _mm512_maskz_mul_ps(*kept, numbers, scale));
+            }
+        }
+        if let (false, Some(kept)) = (rest.is_empty(), bits.get(groups.len())) {
+            let first = (1 << rest.len()) - 1;
+            // SAFETY: only the numbers of the mask are read and written, which are those that are left.
+            unsafe {
+                let numbers = _mm512_maskz_loadu_ps(first, rest.as_ptr());
+                let scaled = _mm512_maskz_mul_ps(*kept, numbers, scale);
+                _mm512_mask_storeu_ps(y.add(16 * groups.len()), first, scaled);
+            }
+        }
+    }
 }
 
 fn forward<T: Real>(op: &Op, storage: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {

@@ -7,6 +7,7 @@
 
 mod activation;
 mod boxes;
+mod columns;
 mod conv2d;
 mod correlation;
 mod depthwise;
@@ -22,6 +23,7 @@ mod loss;
 mod matmul;
 mod normalization;
 mod patches;
+mod place;
 mod pooling;
 mod product;
 mod real;

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use candle_core::{CpuStorage, DType, Layout, Result, Tensor, WithDType};
 use rayon::prelude::*;
 
-use super::elementary;
+use super::elementary::{self, Rounding};
 use crate::precision::MatmulPrecision;
 
 /// Numbers that one thread handles at a time in operations that go number by number. It is a constant, so that sums over pieces
@@ -15,16 +15,20 @@ pub(crate) const PIECE: usize = 1 << 14;
 
 /// f32 or f64.
 pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
-    fn exp(self) -> Self;
-    fn exp_m1(self) -> Self;
-    fn ln(self) -> Self;
+    fn exp<M: Rounding>(self) -> Self;
+    /// $e^x$ of $x \le 0$.
+    fn exp_of_negative<M: Rounding>(self) -> Self;
+    /// $e^x - 1$ of $x \le 88$.
+    fn exp_m1<M: Rounding>(self) -> Self;
+    /// $\ln x$ of a finite $x \ge 1$.
+    fn ln_from_1<M: Rounding>(self) -> Self;
     /// $\ln(1 + x)$ of a number in $[0, 1]$.
-    fn ln_1p(self) -> Self;
-    fn tanh(self) -> Self;
+    fn ln_1p<M: Rounding>(self) -> Self;
+    fn tanh<M: Rounding>(self) -> Self;
     fn abs(self) -> Self;
 
-    /// The error function.
-    fn erf(self) -> Self;
+    /// The distribution function of the normal distribution.
+    fn normal_distribution<M: Rounding>(self) -> Self;
 
     /// The numbers, if they are of `f32`.
     fn as_f32(_numbers: &[Self]) -> Option<&[f32]> {
@@ -65,33 +69,16 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
 }
 
 macro_rules! real {
-    ($type:ty, $exp:path, $tanh:path, $erf:path, $ln_1p:path $(, $more:item)*) => {
+    ($type:ty; { $($name:ident = $function:expr;)* } $($more:item)*) => {
         impl Real for $type {
             $($more)*
 
-            #[inline(always)]
-            fn exp(self) -> Self {
-                $exp(self)
-            }
-
-            fn exp_m1(self) -> Self {
-                <$type>::exp_m1(self)
-            }
-            fn ln(self) -> Self {
-                <$type>::ln(self)
-            }
-            #[inline(always)]
-            fn ln_1p(self) -> Self {
-                $ln_1p(self)
-            }
-            #[inline(always)]
-            fn tanh(self) -> Self {
-                $tanh(self)
-            }
-            #[inline(always)]
-            fn erf(self) -> Self {
-                $erf(self)
-            }
+            $(
+                #[inline(always)]
+                fn $name<M: Rounding>(self) -> Self {
+                    $function(self)
+                }
+            )*
             #[inline(always)]
             fn abs(self) -> Self {
                 <$type>::abs(self)
@@ -101,23 +88,29 @@ macro_rules! real {
 }
 
 real!(
-    f32,
-    elementary::exp,
-    elementary::tanh,
-    elementary::erf,
-    elementary::ln_1p,
+    f32;
+    {
+    exp = elementary::exp::<M>;
+    exp_of_negative = elementary::exp_of_negative::<M>;
+    exp_m1 = elementary::exp_m1::<M>;
+    ln_from_1 = elementary::ln_from_1::<M>;
+    ln_1p = elementary::ln_1p::<M>;
+    tanh = elementary::tanh::<M>;
+    normal_distribution = elementary::normal_distribution::<M>;
+    }
+
     fn as_f32(numbers: &[f32]) -> Option<&[f32]> {
         Some(numbers)
-    },
+    }
     fn as_f32_mut(numbers: &mut [f32]) -> Option<&mut [f32]> {
         Some(numbers)
-    },
+    }
     fn of_f32_mut(numbers: &mut [f32]) -> Option<&mut [f32]> {
         Some(numbers)
-    },
+    }
     fn from_f32(numbers: Vec<f32>) -> Option<Vec<f32>> {
         Some(numbers)
-    },
+    }
     fn rounded(numbers: &[f32], precision: MatmulPrecision) -> Cow<'_, [f32]> {
         if precision == MatmulPrecision::Medium {
             Cow::Owned(numbers.iter().map(|x| half::bf16::from_f32(*x).to_f32()).collect())
@@ -126,7 +119,22 @@ real!(
         }
     }
 );
-real!(f64, f64::exp, f64::tanh, candle_core::cpu::erf::erf_f64, f64::ln_1p);
+real!(
+    f64;
+    {
+    exp = f64::exp;
+    exp_of_negative = f64::exp;
+    exp_m1 = f64::exp_m1;
+    ln_from_1 = f64::ln;
+    ln_1p = f64::ln_1p;
+    tanh = f64::tanh;
+    normal_distribution = normal_distribution;
+    }
+);
+
+fn normal_distribution(x: f64) -> f64 {
+    0.5 * (1.0 + candle_core::cpu::erf::erf_f64(x * std::f64::consts::FRAC_1_SQRT_2))
+}
 
 /// Calls a function of a [`Real`] with the type that a tensor holds.
 macro_rules! for_real {
@@ -224,31 +232,6 @@ pub(crate) fn filled_pair<T: Real, S>(
     (first, second)
 }
 
-/// A copy of some numbers that a function changes in parallel, in pieces of `piece` numbers; it gets the piece's place.
-///
-/// Each piece is changed while it is in the cache of the thread that copied it.
-pub(crate) fn changed<T: Real>(numbers: &[T], piece: usize, change: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
-    let (len, piece) = (numbers.len(), piece.max(1));
-    let mut copy: Vec<T> = Vec::with_capacity(len);
-    copy.spare_capacity_mut()[..len]
-        .par_chunks_mut(piece)
-        .zip(numbers.par_chunks(piece))
-        .enumerate()
-        .for_each(|(index, (to, from))| {
-            let to = to.as_mut_ptr().cast::<T>();
-            // SAFETY: both parts have the same length and do not overlap, as one is borrowed mutably; `MaybeUninit<T>` lies in memory as
-            // `T` does, and each number of the part has been written when it becomes a slice of `T`.
-            let part = unsafe {
-                std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len());
-                std::slice::from_raw_parts_mut(to, from.len())
-            };
-            change(index, part);
-        });
-    // SAFETY: the capacity is at least `len`, and the parts, all of which were written, are the first `len` numbers.
-    unsafe { copy.set_len(len) };
-    copy
-}
-
 /// The same memory with zeros in it.
 pub(crate) fn cleared<T: Real>(part: &mut [MaybeUninit<T>]) -> &mut [T] {
     part.iter_mut().for_each(|number| {
@@ -289,16 +272,16 @@ pub(crate) fn pairwise<A: Copy, B: Copy>(to: &mut [A], from: &[B], mut function:
 /// Runs a loop compiled for the widest vectors that the processor has.
 ///
 /// The closure is inlined into a function with those instructions enabled, so its loops are vectorized with them. Rust never
-/// contracts `a * b + c` on its own, so the results are the same bits on every processor.
+/// contracts `a * b + c` on its own, so the results are the same bits on every processor; `mul_add` is, where there are vectors.
 #[inline(always)]
 pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
     {
-        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2")]
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
         fn with_avx512<R>(body: impl FnOnce() -> R) -> R {
             body()
         }
-        #[target_feature(enable = "avx2")]
+        #[target_feature(enable = "avx2,fma")]
         fn with_avx2<R>(body: impl FnOnce() -> R) -> R {
             body()
         }
@@ -307,11 +290,11 @@ pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
         {
-            // SAFETY: the processor was just asked for each feature that the function enables (AVX-512 implies AVX2).
+            // SAFETY: the processor was just asked for each feature that the function enables (AVX-512 implies AVX2 and FMA).
             return unsafe { with_avx512(body) };
         }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor was just asked for AVX2.
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the processor was just asked for both.
             return unsafe { with_avx2(body) };
         }
     }
