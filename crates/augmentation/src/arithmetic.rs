@@ -126,13 +126,20 @@ impl<P: Pixel, F: Recolour, const C: usize> Work for EachColour<'_, P, F, C> {
     fn run(self) {
         let (pixels, _) = self.data.as_chunks_mut::<C>();
         let mut planes = [[0f32; PIXELS]; 3];
+        let mut levels = [[P::default(); PIXELS]; 3];
         let (chunks, rest) = pixels.as_chunks_mut::<PIXELS>();
         let mut last = [[P::default(); C]; PIXELS];
         last[..rest.len()].copy_from_slice(rest);
         for chunk in chunks.iter_mut().chain(std::iter::once(&mut last)) {
+            // Apart first and converted then: bytes are taken apart many at once, but not on their way to floats.
             for i in 0..PIXELS {
-                for (c, plane) in planes.iter_mut().enumerate() {
-                    plane[i] = chunk[i][c].to_f32();
+                for (c, plane) in levels.iter_mut().enumerate() {
+                    plane[i] = chunk[i][c];
+                }
+            }
+            for (plane, levels) in planes.iter_mut().zip(&levels) {
+                for i in 0..PIXELS {
+                    plane[i] = levels[i].to_f32();
                 }
             }
             for i in 0..PIXELS {
@@ -141,9 +148,14 @@ impl<P: Pixel, F: Recolour, const C: usize> Work for EachColour<'_, P, F, C> {
                 planes[1][i] = green;
                 planes[2][i] = blue;
             }
+            for (plane, levels) in planes.iter().zip(&mut levels) {
+                for i in 0..PIXELS {
+                    levels[i] = P::from_f32(plane[i]);
+                }
+            }
             for i in 0..PIXELS {
-                for (c, plane) in planes.iter().enumerate() {
-                    chunk[i][c] = P::from_f32(plane[i]);
+                for (c, plane) in levels.iter().enumerate() {
+                    chunk[i][c] = plane[i];
                 }
             }
         }
@@ -281,10 +293,12 @@ impl Work for SumsOfBytes<'_> {
     fn run(self) -> Vec<u64> {
         /// So many bytes have a sum of 16 bits.
         const AT_ONCE: usize = 256;
+        /// A multiple of every number of channels that lanes have, and a part of their number.
+        const FEWER: usize = 48;
         let channels = self.channels;
         let mut sums = vec![0u64; channels];
         let mut rest = self.data;
-        if LANES.is_multiple_of(channels) {
+        if FEWER.is_multiple_of(channels) {
             let (chunks, others) = self.data.as_chunks::<LANES>();
             rest = others;
             for chunks in chunks.chunks(AT_ONCE) {
@@ -294,7 +308,14 @@ impl Work for SumsOfBytes<'_> {
                         lanes[i] += u16::from(chunk[i]);
                     }
                 }
-                for pixel in lanes.chunks_exact(channels) {
+                // One by one they would take longer than all additions of a small image.
+                let mut fewer = [0u32; FEWER];
+                for part in lanes.as_chunks::<FEWER>().0 {
+                    for i in 0..FEWER {
+                        fewer[i] += u32::from(part[i]);
+                    }
+                }
+                for pixel in fewer.chunks_exact(channels) {
                     for (sum, &lane) in sums.iter_mut().zip(pixel) {
                         *sum += u64::from(lane);
                     }

@@ -11,24 +11,47 @@ use crate::vectors::nearest;
 /// Bits of a weight of bytes: with one rounding, each result is within 0.6 of a level of the exact one.
 const WEIGHT: u32 = 13;
 
-/// The values where the pixels of a chunk begin, eight each, from one of two rows.
+/// Values from one on; 0 where there are not enough, which a place in a framed image never meets.
 #[inline(always)]
-fn eight(source: &[u8], at: usize) -> u64 {
-    source[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+fn window<T: Copy + Default, const N: usize>(source: &[T], at: usize) -> [T; N] {
+    source
+        .get(at..at + N)
+        .and_then(|values| values.first_chunk().copied())
+        .unwrap_or([T::default(); N])
 }
 
-/// Of bytes: `below` is the image from its second row on.
+/// Of bytes: `below` is the image from its second row on, and as long as `source`.
 #[inline(always)]
 pub(crate) fn of_bytes<const C: usize>(source: &[u8], below: &[u8], places: &Places, out: &mut [[u8; C]; CHUNK]) {
-    // The four pixels around each place, the channels of one in one number.
+    // The four pixels around each place, the channels of one in one number. First they are only gathered, two of a row with one
+    // instruction; taking them apart is work for vectors.
     let mut corners = [[0u32; CHUNK]; 4];
-    for j in 0..CHUNK {
-        let at = places.numbers[j] as usize * C;
-        let (upper, lower) = (eight(source, at), eight(below, at));
-        corners[0][j] = upper as u32;
-        corners[1][j] = (upper >> (8 * C)) as u32;
-        corners[2][j] = lower as u32;
-        corners[3][j] = (lower >> (8 * C)) as u32;
+    if C == 1 {
+        let (mut upper, mut lower) = ([0u32; CHUNK], [0u32; CHUNK]);
+        for j in 0..CHUNK {
+            let at = places.numbers[j] as usize;
+            upper[j] = u32::from_le_bytes(window(source, at));
+            lower[j] = u32::from_le_bytes(window(below, at));
+        }
+        for j in 0..CHUNK {
+            corners[0][j] = upper[j];
+            corners[1][j] = upper[j] >> 8;
+            corners[2][j] = lower[j];
+            corners[3][j] = lower[j] >> 8;
+        }
+    } else {
+        let (mut upper, mut lower) = ([0u64; CHUNK], [0u64; CHUNK]);
+        for j in 0..CHUNK {
+            let at = places.numbers[j] as usize * C;
+            upper[j] = u64::from_le_bytes(window(source, at));
+            lower[j] = u64::from_le_bytes(window(below, at));
+        }
+        for j in 0..CHUNK {
+            corners[0][j] = upper[j] as u32;
+            corners[1][j] = (upper[j] >> (8 * C)) as u32;
+            corners[2][j] = lower[j] as u32;
+            corners[3][j] = (lower[j] >> (8 * C)) as u32;
+        }
     }
     let mut weights = [[0u32; CHUNK]; 4];
     weigh(places, &mut weights);
@@ -69,25 +92,24 @@ fn weigh(places: &Places, weights: &mut [[u32; CHUNK]; 4]) {
 #[inline(always)]
 pub(crate) fn of_floats<const C: usize>(source: &[f32], below: &[f32], places: &Places, out: &mut [[f32; C]; CHUNK]) {
     if C == 1 {
-        let mut corners = [[0f32; CHUNK]; 4];
+        // Two neighbours with one instruction each, taken apart by vectors.
+        let (mut upper, mut lower) = ([0u64; CHUNK], [0u64; CHUNK]);
         for j in 0..CHUNK {
             let at = places.numbers[j] as usize;
-            let (upper, lower) = (two(source, at), two(below, at));
-            corners[0][j] = upper[0];
-            corners[1][j] = upper[1];
-            corners[2][j] = lower[0];
-            corners[3][j] = lower[1];
+            upper[j] = two(source, at);
+            lower[j] = two(below, at);
         }
         for j in 0..CHUNK {
-            let around = [corners[0][j], corners[1][j], corners[2][j], corners[3][j]];
-            out[j][0] = mean(around, places.right[j], places.down[j]);
+            let [left, right] = apart(upper[j]);
+            let [low_left, low_right] = apart(lower[j]);
+            out[j][0] = mean([left, right, low_left, low_right], places.right[j], places.down[j]);
         }
         return;
     }
     // The channels of a pixel in the lanes of one register; the fourth lane of three is the next pixel's.
     for j in 0..CHUNK {
         let at = places.numbers[j] as usize * C;
-        let (upper, lower) = (both(source, at), both(below, at));
+        let (upper, lower): ([f32; 8], [f32; 8]) = (window(source, at), window(below, at));
         let (dx, dy) = (places.right[j], places.down[j]);
         let mut lanes = [0f32; 4];
         for c in 0..4 {
@@ -128,7 +150,7 @@ pub(crate) fn of_floats_in_a_row<const C: usize>(
     for i in 0..CHUNK * C {
         out_flat[i] = mean([left[i], right[i], low_left[i], low_right[i]], across[i], dy);
     }
-    for j in strangers {
+    for j in each(strangers) {
         let at = places.numbers[j] as usize * C;
         for c in 0..C {
             let of = |values: &[f32], at: usize| values.get(at + c).copied().unwrap_or_default();
@@ -137,6 +159,16 @@ pub(crate) fn of_floats_in_a_row<const C: usize>(
         }
     }
     true
+}
+
+/// The places of the ones of a number.
+#[inline(always)]
+fn each(mut ones: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = ones.trailing_zeros();
+        ones &= ones.wrapping_sub(1);
+        (place < u32::BITS).then_some(place as usize)
+    })
 }
 
 /// Pixels from one on, where there are enough.
@@ -157,13 +189,14 @@ fn mean([left, right, low_left, low_right]: [f32; 4], dx: f32, dy: f32) -> f32 {
     (1.0 - dy) * above + dy * below
 }
 
+/// The bits of two neighbours.
 #[inline(always)]
-fn two(source: &[f32], at: usize) -> [f32; 2] {
-    source[at..].first_chunk().copied().unwrap_or_default()
+fn two(source: &[f32], at: usize) -> u64 {
+    let [left, right] = window(source, at);
+    u64::from(left.to_bits()) | u64::from(right.to_bits()) << 32
 }
 
-/// A pixel of up to four channels and the next one.
 #[inline(always)]
-fn both(source: &[f32], at: usize) -> [f32; 8] {
-    source[at..].first_chunk().copied().unwrap_or_default()
+fn apart(bits: u64) -> [f32; 2] {
+    [f32::from_bits(bits as u32), f32::from_bits((bits >> 32) as u32)]
 }

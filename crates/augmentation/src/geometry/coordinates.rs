@@ -4,7 +4,7 @@ use super::Matrix;
 use super::warp::{FillMode, Interpolation, fold};
 use crate::vectors::{floor, rounded};
 
-/// Places that are computed at once.
+/// Places that are computed at once: as many as a number has bits.
 pub(crate) const CHUNK: usize = 32;
 
 /// 0, 1, 2, ...: converting counters one by one costs more than the map itself.
@@ -95,23 +95,19 @@ impl Places {
         }
     }
 
-    /// Of the first `count` places, those that do not follow from the one in the middle by counting, and the number of the first pixel
-    /// by that count; none where it is below 0, or more than a few do not follow.
+    /// Of the first `count` places, those that do not follow from the one in the middle by counting, as the ones of a number, and the
+    /// number of the first pixel by that count; none where it is below 0, or more than a few do not follow.
     #[inline(always)]
-    pub(crate) fn counted(&self, count: usize) -> Option<(u32, impl Iterator<Item = usize>)> {
+    pub(crate) fn counted(&self, count: usize) -> Option<(u32, u32)> {
         const FEW: u32 = 6;
         let middle = count / 2;
         let first = self.numbers[middle].checked_sub(middle as u32)?;
-        let mut strangers = [0u32; CHUNK];
-        for i in 0..CHUNK {
-            strangers[i] = u32::from(self.numbers[i] != first.wrapping_add(COUNTED[i]));
+        let mut strangers = 0;
+        for (&number, counted) in self.numbers.iter().zip(COUNTED) {
+            strangers |= u32::from(number != first.wrapping_add(counted)) << counted;
         }
-        let strangers = (count < CHUNK || strangers.iter().sum::<u32>() > 0).then_some(strangers);
-        let few = strangers.is_none_or(|strangers| strangers[..count].iter().sum::<u32>() <= FEW);
-        let places = strangers
-            .into_iter()
-            .flat_map(move |strangers| (0..count).filter(move |&i| strangers[i] != 0));
-        few.then_some((first, places))
+        let strangers = strangers & (u32::MAX >> (CHUNK - count));
+        (strangers.count_ones() <= FEW).then_some((first, strangers))
     }
 
     /// Where coordinates are found in an image with a frame of one pixel to the left and above, and of two to the right and below.

@@ -180,28 +180,33 @@ impl<P: Pixel, const C: usize> Work for Warping<'_, P, C> {
         let how = (self.reading.fill_mode, self.reading.interpolation);
         let bilinear = self.reading.interpolation == Interpolation::Bilinear;
         let keep_rows = self.coordinates.keep_rows();
+        // Both as long as the other: one comparison tells for both whether a place is inside.
         let below = &self.source[(width + 3) * C..];
+        let source = &self.source[..below.len()];
         let (out, _) = self.out.as_chunks_mut::<C>();
+        let height = out.len() / width;
         let (mut xs, mut ys) = ([0f32; CHUNK], [0f32; CHUNK]);
         let (mut places, mut pixels) = (Places::new(), [[P::default(); C]; CHUNK]);
-        for (y, row) in out.chunks_exact_mut(width).enumerate() {
-            for (i, part) in row.chunks_mut(CHUNK).enumerate() {
-                self.coordinates.chunk(y, i * CHUNK, &mut xs, &mut ys);
+        for y in 0..height {
+            for first in (0..width).step_by(CHUNK) {
+                let count = CHUNK.min(width - first);
+                self.coordinates.chunk(y, first, &mut xs, &mut ys);
                 places.locate(&mut xs, &mut ys, self.size, how);
                 if bilinear {
-                    let in_a_row = keep_rows && P::in_a_row(self.source, below, &places, part.len(), &mut pixels);
+                    let in_a_row = keep_rows && P::in_a_row(source, below, &places, count, &mut pixels);
                     if !in_a_row {
-                        P::between(self.source, below, &places, &mut pixels);
+                        P::between(source, below, &places, &mut pixels);
                     }
                 } else {
                     for (pixel, number) in pixels.iter_mut().zip(places.numbers) {
                         pixel.copy_from_slice(&self.source[number as usize * C..][..C]);
                     }
                 }
-                match part.first_chunk_mut() {
-                    // A copy of a length that is known is no call.
+                let out = &mut out[y * width + first..];
+                match out.first_chunk_mut() {
+                    // A copy of a length that is known is no call; what is too much is the beginning of the next row, which comes later.
                     Some(whole) => *whole = pixels,
-                    None => part.copy_from_slice(&pixels[..part.len()]),
+                    None => out[..count].copy_from_slice(&pixels[..count]),
                 }
             }
         }

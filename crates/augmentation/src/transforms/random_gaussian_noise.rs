@@ -3,7 +3,6 @@
 use kernels::random::Draws;
 use serde::{Deserialize, Serialize};
 
-use crate::arithmetic::for_each_pair;
 use crate::error::Result;
 use crate::image::{Image, ImageShape};
 use crate::noise::Noise;
@@ -73,11 +72,12 @@ impl Transformation for RandomGaussianNoise {
         pixels: &mut PixelsMut<'_, P>,
         parameters: &GaussianNoiseParameters,
     ) -> Option<Result<()>> {
-        let range = self.value_range;
-        let scale = parameters.stddev * range.width();
-        let floats = P::floats(pixels.data)?;
-        let added = parameters.noise.normal(Self::CLASS, floats.len()).map(|noise| {
-            for_each_pair(floats, &noise, move |value, noise| range.clip(value + scale * noise));
+        // What is added to the units of the pixels, where the values of the range are some.
+        let units = P::units(self.value_range, pixels.range)?;
+        let scale = parameters.stddev * units.width();
+        let noise = &parameters.noise;
+        let added = noise.join_normal(Self::CLASS, pixels.data, move |value, noise| {
+            P::from_f32(units.clip(value.to_f32() + scale * noise))
         });
         Some(added)
     }
