@@ -283,6 +283,17 @@ pub fn find(name: &str) -> Option<&'static Entry> {
         .find(|e| e.name == name || plain(e.class_name) == wanted)
 }
 
+impl Parameters {
+    /// Whether an image stays as it is, whatever its shape, so that nobody has to read it.
+    pub(crate) fn change_nothing(&self) -> bool {
+        match self {
+            Self::RandomFlip(drawn) => !drawn.flips,
+            Self::RandomInvert(drawn) => !drawn.apply_inversion,
+            _ => false,
+        }
+    }
+}
+
 impl Transform {
     /// The transformation of a class name (or name) and a configuration, in which optional arguments may be missing.
     ///

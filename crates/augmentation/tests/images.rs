@@ -141,6 +141,33 @@ fn steps_happen_as_often_as_their_probability_says() {
 }
 
 #[test]
+fn a_batch_names_the_value_that_is_not_finite_whatever_is_drawn() {
+    for (text, channels) in [
+        ("flip(horizontal)", 1),
+        ("flip(horizontal)", 3),
+        ("flip(vertical)", 3),
+        ("flip | contrast(0.2)", 3),
+    ] {
+        let pipeline = Pipeline::parse(text).unwrap();
+        for sample in 0..40 {
+            let mut image = noise(4, 5, channels, sample);
+            image.data[(2 * 5 + 1) * channels] = f32::NAN;
+            let original = image.data.clone();
+            let error = pipeline
+                .apply_batch(&mut image.data, (4, 5, channels), &[sample], 1, 0)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("the pixel at row 2, column 1, channel 0 is NaN"),
+                "{text}: {error}"
+            );
+            let bits = |data: &[f32]| data.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&image.data), bits(&original), "{text}");
+        }
+    }
+}
+
+#[test]
 fn images_that_are_none_are_refused() {
     let pipeline = Pipeline::parse("flip | hue(0.1)").unwrap();
     let apply = |height, width, channels, data: Vec<f32>| {

@@ -12,6 +12,9 @@ use crate::pixels::{Pixel, PixelsMut};
 use crate::range::ValueRange;
 use crate::transform::{Parameters, Transform};
 
+/// Values of a batch that a thread takes at once, at least: a small image costs less than giving it to another thread.
+const VALUES_AT_ONCE: usize = 1 << 13;
+
 /// What happened to one image: enough to do it again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +81,7 @@ impl Pipeline {
                     message: "this pipeline has no transformation there".into(),
                 })?;
                 Ok(Planned {
+                    step: step.path.first().copied().unwrap_or(0),
                     path: step.path.clone(),
                     transform,
                     parameters: step.parameters.clone(),
@@ -171,37 +175,61 @@ impl Pipeline {
         if self.steps.is_empty() {
             return Ok(());
         }
-        let outcomes: Vec<Result<()>> = images
+        // Derived once: naming the stream would be a fifth of the time that a small image takes.
+        let of_epoch = Self::stream_of_epoch(seed, epoch);
+        let failed = images
             .par_chunks_exact_mut(size)
             .zip(samples)
-            .map_init(Vec::new, |scratch: &mut Vec<P>, (data, &sample)| {
-                P::check(data, shape)?;
-                let plan = self.plan(shape, Self::stream(seed, epoch, sample))?;
-                same_shape(&plan, shape)?;
-                let mut pixels = PixelsMut {
-                    shape,
-                    data,
-                    range,
-                    scratch,
-                };
-                self.execute(&mut pixels, &plan)
-            })
-            .collect();
-        outcomes.into_iter().collect()
+            .enumerate()
+            .with_min_len((VALUES_AT_ONCE / size).max(1))
+            .map_init(
+                || (Planner::new(shape, false), Vec::new()),
+                |(planner, scratch), (i, (data, &sample))| {
+                    let pixels = PixelsMut {
+                        shape,
+                        data,
+                        range,
+                        scratch,
+                    };
+                    let outcome = self.one_of_batch(pixels, planner, of_epoch.sample(sample));
+                    outcome.err().map(|error| (i, error))
+                },
+            )
+            .flatten()
+            .min_by_key(|(i, _)| *i);
+        failed.map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    fn one_of_batch<'a, P: Pixel>(
+        &'a self,
+        mut pixels: PixelsMut<'_, P>,
+        planner: &mut Planner<'a>,
+        stream: Stream,
+    ) -> Result<()> {
+        let shape = pixels.shape;
+        // Also where nothing happens to the image: whether it is refused must not depend on a draw.
+        P::check(pixels.data, shape)?;
+        planner.plan(&self.steps, shape, stream)?;
+        if planner.plan.iter().all(|step| step.parameters.change_nothing()) {
+            return Ok(());
+        }
+        same_shape(&planner.plan, shape)?;
+        self.execute(&mut pixels, &planner.plan)
     }
 
     /// The stream that [`Pipeline::apply_batch`] draws from for a sample in an epoch.
     pub fn stream(seed: u64, epoch: u64, sample: u64) -> Stream {
-        Stream::new(seed).op("augmentation").epoch(epoch).sample(sample)
+        Self::stream_of_epoch(seed, epoch).sample(sample)
+    }
+
+    fn stream_of_epoch(seed: u64, epoch: u64) -> Stream {
+        Stream::new(seed).op("augmentation").epoch(epoch)
     }
 
     /// Draws what happens to an image of this shape.
     fn plan(&self, shape: ImageShape, stream: Stream) -> Result<Vec<Planned<'_>>> {
-        let mut planner = Planner {
-            shape,
-            plan: Vec::new(),
-        };
-        planner.steps(&self.steps, stream, &mut Vec::new())?;
+        let mut planner = Planner::new(shape, true);
+        planner.plan(&self.steps, shape, stream)?;
         Ok(planner.plan)
     }
 
@@ -257,6 +285,9 @@ impl Pipeline {
 
 /// A transformation that was drawn to happen.
 struct Planned<'a> {
+    /// The step of the pipeline that it is, or is in.
+    step: usize,
+    /// Empty where nobody asks: a piece of memory for each step is a good part of what a small image costs.
     path: Vec<usize>,
     transform: &'a Transform,
     parameters: Parameters,
@@ -268,24 +299,46 @@ impl Planned<'_> {
     }
 }
 
+/// Room for plans, which is used again from one image to the next.
 struct Planner<'a> {
     /// What the image has become so far.
     shape: ImageShape,
+    /// The step that is drawn.
+    path: Vec<usize>,
+    /// Whether the plan says where in the pipeline its steps are.
+    records: bool,
     plan: Vec<Planned<'a>>,
 }
 
 impl<'a> Planner<'a> {
-    fn steps(&mut self, steps: &'a [Step], stream: Stream, path: &mut Vec<usize>) -> Result<()> {
+    fn new(shape: ImageShape, records: bool) -> Self {
+        Self {
+            shape,
+            path: Vec::new(),
+            records,
+            plan: Vec::new(),
+        }
+    }
+
+    /// Draws what happens to an image of this shape into `plan`.
+    fn plan(&mut self, steps: &'a [Step], shape: ImageShape, stream: Stream) -> Result<()> {
+        self.shape = shape;
+        self.path.clear();
+        self.plan.clear();
+        self.steps(steps, stream)
+    }
+
+    fn steps(&mut self, steps: &'a [Step], stream: Stream) -> Result<()> {
         for (i, step) in steps.iter().enumerate() {
-            path.push(i);
+            self.path.push(i);
             // Each step has a stream of its own: what one step draws never shifts the draws of another.
-            self.step(step, stream.step(i as u64), path)?;
-            path.pop();
+            self.step(step, stream.step(i as u64))?;
+            self.path.pop();
         }
         Ok(())
     }
 
-    fn step(&mut self, step: &'a Step, stream: Stream, path: &mut Vec<usize>) -> Result<()> {
+    fn step(&mut self, step: &'a Step, stream: Stream) -> Result<()> {
         let mut draws = stream.draws();
         if step.probability < 1.0 && !draws.bernoulli(step.probability) {
             return Ok(());
@@ -294,32 +347,33 @@ impl<'a> Planner<'a> {
             Action::Transform(transform) => {
                 let parameters = transform.draw(&mut draws, self.shape);
                 self.plan.push(Planned {
-                    path: path.clone(),
+                    step: self.path[0],
+                    path: if self.records { self.path.clone() } else { Vec::new() },
                     transform,
                     parameters,
                 });
                 self.shape = transform.output_shape(self.shape);
                 self.shape.values().map(drop)
             }
-            Action::Group(steps) => self.steps(steps, stream, path),
+            Action::Group(steps) => self.steps(steps, stream),
             Action::Mix(mix) => Err(Error::Mixing {
-                step: path[0],
+                step: self.path[0],
                 name: mix.known().0,
             }),
-            Action::OneOf(branches) => self.branch(branches, draws.below(branches.len()), stream, path),
+            Action::OneOf(branches) => self.branch(branches, draws.below(branches.len()), stream),
             Action::SomeOf { count, branches } => {
                 for branch in choose(&mut draws, *count, branches.len()) {
-                    self.branch(branches, branch, stream, path)?;
+                    self.branch(branches, branch, stream)?;
                 }
                 Ok(())
             }
         }
     }
 
-    fn branch(&mut self, branches: &'a [Vec<Step>], i: usize, stream: Stream, path: &mut Vec<usize>) -> Result<()> {
-        path.push(i);
-        self.steps(&branches[i], stream.step(i as u64), path)?;
-        path.pop();
+    fn branch(&mut self, branches: &'a [Vec<Step>], i: usize, stream: Stream) -> Result<()> {
+        self.path.push(i);
+        self.steps(&branches[i], stream.step(i as u64))?;
+        self.path.pop();
         Ok(())
     }
 }
@@ -337,9 +391,8 @@ fn same_shape(plan: &[Planned<'_>], shape: ImageShape) -> Result<()> {
     for step in plan {
         let after = step.transform.output_shape(shape);
         if after != shape {
-            let step = step.path.first().copied().unwrap_or(0);
             return Err(Error::ShapeChanges {
-                step,
+                step: step.step,
                 from: shape.to_string(),
                 to: after.to_string(),
             });
