@@ -4,8 +4,9 @@
   augment.py --lib torchvision|kornia|albumentations|keras [--ops ...] [--shapes 28x28x1,32x32x3,224x224x3]
              [--dtypes uint8,float32] [--batch 128] [--threads 2] [--modes ...]
 
-One JSON line a case. Fields: img_per_s (median of blocks), mode, per_sample (true: every image gets its own random
-parameters; false: one draw for the whole batch, so less work), note. What a library cannot do is named on stderr and left out.
+One JSON line a case, and on stderr what is done and how long it took. Fields: img_per_s (median of blocks; of what takes longer than
+ten blocks, the mean of its calls), mode, per_sample (true: every image gets its own random parameters; false: one draw for the whole
+batch, so less work), note. What a library cannot do is named on stderr or known before, and left out.
 Modes
   torchvision     per-image (one process, loop over the images, all threads), procs (one single-threaded process per thread, each
                   looping over its own images, no transfer back: the best case of a DataLoader), batch (one draw per batch)
@@ -18,6 +19,7 @@ blur gaussian 5x5 sigma .1..2; erasing 2..33 % of the area, always; mixup and cu
 pipeline = flip, rotate, zoom, contrast. Bilinear, zero fill.
 """
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -49,13 +51,22 @@ BATCH_OPS = ("mixup", "cutmix")
 
 def seconds(call):
     """The median over blocks of the seconds of a call."""
-    for _ in range(2):
+    slow = max(10 * A.seconds, 0.2)
+    # The first call of Keras traces its graph, and its next ones find batches that were prepared meanwhile: only together with those
+    # that do not find any they tell how long one takes.
+    ahead = 2 * T if A.lib == "keras" else 0
+    times = []
+    for _ in range(2 + ahead):
         start = time.perf_counter()
         call()
-        one = time.perf_counter() - start
-        # What takes seconds is warm after one call (the first one of Keras traces its graph), and its blocks are calls.
-        if one > 10 * A.seconds and A.lib != "keras":
+        times.append(time.perf_counter() - start)
+        # What is slow is warm after one call, or for Keras after as many as are worth waiting for.
+        if times[-1] > slow and not ahead or sum(times[1:]) > 20 * slow:
             break
+    one = statistics.mean(times[1:] or times)
+    # What takes so long varies little from one call to the next: nobody waits for more of them.
+    if one > slow:
+        return one
     calls = max(1, int(A.seconds / max(one, 1e-7)))
     times = []
     while len(times) < A.blocks:
@@ -197,7 +208,9 @@ def keras_case(op, h, w, c, dtype, mode):
         "pipeline": lambda: L.Pipeline([L.RandomFlip("horizontal"), L.RandomRotation(20 / 360, **k), L.RandomZoom((-0.2, 0.2), (-0.2, 0.2), **k), L.RandomContrast(0.2, value_range=vr)]),
         "grayscale": lambda: L.RandomGrayscale(1.0), "posterize": lambda: L.RandomPosterization((4, 5), value_range=vr), "solarize": lambda: L.Solarization(0.0, (0.5, 0.5), value_range=vr),
         "equalize": lambda: L.Equalization(value_range=vr), "autocontrast": lambda: L.AutoContrast(value_range=vr), "sharpness": lambda: L.RandomSharpness((0.55, 0.65), value_range=vr),
-        "normalize": lambda: L.Normalization(mean=0.5, variance=0.0625)}[op]()
+        "normalize": lambda: L.Normalization(mean=0.5, variance=0.0625),
+        # no clip, and one strength for all: less work
+        "noise": lambda: L.GaussianNoise(0.1)}[op]()
     x = images(h, w, c, dtype)
     lab = np.eye(10, dtype=np.float32)[np.arange(B) % 10]
     if op in BATCH_OPS:
@@ -213,6 +226,8 @@ def keras_case(op, h, w, c, dtype, mode):
     return lambda: next(ds)
 
 
+# What a library does not have.
+LACKS = {"torchvision": {"motionblur"}, "kornia": set(), "albumentations": set(BATCH_OPS), "keras": {"motionblur", "jpeg"}}
 CASES = {"torchvision": torchvision_case, "kornia": kornia_case, "albumentations": albumentations_case, "keras": keras_case}
 MODES = {"torchvision": "per-image,procs,batch", "kornia": "batch", "albumentations": "per-image,procs", "keras": "tfdata,call"}
 
@@ -250,6 +265,7 @@ def main():
             p.start()
             procs.append((p, a))
     if A.lib == "keras":
+        import keras
         import tensorflow as tf
         tf.config.threading.set_intra_op_parallelism_threads(T)
         tf.config.threading.set_inter_op_parallelism_threads(T)
@@ -269,8 +285,12 @@ def main():
                 # grey has no colours, bytes hold no normalized values
                 if c == 1 and op in ("huesat", "grayscale") or op == "normalize" and dtype == "uint8":
                     continue
+                # compressed are bytes in torchvision, and colours in kornia; the noise of Keras is at most 1
+                jpeg = A.lib == "torchvision" and dtype != "uint8" or A.lib == "kornia" and c != 3
+                if op in LACKS[A.lib] or op == "jpeg" and jpeg or op == "noise" and A.lib == "keras" and dtype == "uint8":
+                    continue
                 for mode in modes:
-                    if A.lib == "albumentations" and op in BATCH_OPS or A.lib == "torchvision" and op in BATCH_OPS and mode != "batch":
+                    if A.lib == "torchvision" and op in BATCH_OPS and mode != "batch":
                         continue
                     # one draw (of the parameters, or of which operations run) for the whole batch
                     per = not (A.lib == "torchvision" and mode == "batch" or A.lib == "keras" and op in ("crop", "randaugment") or A.lib == "kornia" and op == "randaugment")
@@ -280,6 +300,7 @@ def main():
                     note = ""
                     if A.lib == "kornia" and dtype == "uint8":
                         note = "to float inside"
+                    begin = time.perf_counter()
                     try:
                         if mode == "procs":
                             for _, a in procs:
@@ -299,6 +320,12 @@ def main():
                         print(json.dumps(line), flush=True)
                     except Exception as e:
                         sys.stderr.write(f"skip {A.lib} {args}: {type(e).__name__} {str(e)[:200]}\n")
+                    sys.stderr.write(f"{A.lib} {shape} {dtype} {op} {mode}: {time.perf_counter() - begin:.1f} s\n")
+                    sys.stderr.flush()
+                    if A.lib == "keras":
+                        # The iterators of data sets, and the batches that they have prepared, stay until they are collected.
+                        keras.backend.clear_session()
+                        gc.collect()
     for _, a in procs:
         a.send(None)
 

@@ -1,7 +1,8 @@
 //! Libraries that take turns at small jobs, each a process of its own: what `bench optimizers` and `bench augmentation` share.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -115,24 +116,49 @@ impl TurnsArgs {
 }
 
 impl Competitor {
-    /// One turn: the JSON lines that the program printed, and the share of the processors that others took meanwhile.
+    /// One turn: the JSON lines that the program printed, and the share of the processors that others took meanwhile. What it says about
+    /// itself on stderr, in lines that begin with its name, is passed on as it comes.
+    #[expect(clippy::print_stderr, reason = "xtask talks to the person who runs it")]
     pub(super) fn take_turn(&self, args: &TurnsArgs, cases: &[&str]) -> Result<(Vec<Value>, Option<f64>)> {
         let threads = args.threads().to_string();
         let watch = Watch::start();
-        let output = Command::new(&self.program)
+        let mut child = Command::new(&self.program)
             .args(&self.words)
             .args(cases)
             .args(["--threads", &threads, "--seconds", &args.seconds.to_string()])
             .env("RAYON_NUM_THREADS", &threads)
-            .output()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .with_context(|| format!("{} could not be started", self.program.display()))?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let mut text = String::new();
+        let (read, last) = std::thread::scope(|scope| {
+            let last = scope.spawn(|| {
+                let mut last = None;
+                // Bytes that are no text end nothing: only what is said last, and its own progress, are of interest.
+                let lines = stderr
+                    .into_iter()
+                    .flat_map(|stderr| BufReader::new(stderr).split(b'\n'));
+                for line in lines.map_while(std::result::Result::ok) {
+                    let line = String::from_utf8_lossy(&line).trim_end().to_string();
+                    if line.starts_with(self.name) {
+                        eprintln!("  {line}");
+                    } else if !line.is_empty() {
+                        last = Some(line);
+                    }
+                }
+                last
+            });
+            let read = stdout.map_or(Ok(0), |mut stdout| stdout.read_to_string(&mut text));
+            (read, last.join().unwrap_or_default())
+        });
+        let status = child.wait()?;
         let others = watch.others();
-        if !output.status.success() {
-            let text = String::from_utf8_lossy(&output.stderr);
-            let last = text.lines().rev().find(|line| !line.trim().is_empty());
-            bail!("{} failed: {}", self.name, last.unwrap_or("without a word"));
+        if !status.success() {
+            bail!("{} failed: {}", self.name, last.as_deref().unwrap_or("without a word"));
         }
-        let text = String::from_utf8_lossy(&output.stdout);
+        read.with_context(|| format!("{}: its output is no text", self.name))?;
         let lines = text.lines().filter(|line| line.starts_with('{'));
         let lines = lines.map(|line| serde_json::from_str(line).context("its output is not one JSON object a line"));
         Ok((lines.collect::<Result<_>>()?, others))
