@@ -4,8 +4,10 @@
 //! cargo run --release -p training --example augmentation_cost
 //! ```
 //!
-//! Epochs with and without the pipeline take turns; the ratio is the median of those of the turns. The images are waves of bytes in
-//! the size of MNIST's: what is measured does not depend on what they show.
+//! In each turn one epoch without the pipeline comes first, two with it, and one more without, so that a processor that becomes faster
+//! or slower meanwhile changes both sides alike; the ratio is the median of those of the turns, with the middle half of them. Beside it
+//! stands what the pipeline alone takes of one processor: a share that other programs hardly change. The images are waves of bytes in the
+//! size of MNIST's: what is measured does not depend on what they show.
 
 #![allow(clippy::print_stdout, reason = "the figures are the purpose")]
 
@@ -29,7 +31,7 @@ const SIDE: usize = 28;
 struct Options {
     #[arg(long, default_value = "flip(horizontal) | rotate(0.05) | zoom(0.2) | contrast(0.2)")]
     augment: String,
-    /// Turns of one epoch each
+    /// Turns of two epochs with and two without
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
     turns: u16,
     /// Images of an epoch
@@ -66,33 +68,42 @@ fn main() -> Outcome {
         Ok(start.elapsed().as_secs_f64())
     };
     epoch(None)?;
-    let (mut plain, mut ratios) = (Vec::new(), Vec::new());
-    for turn in 0..options.turns {
-        // Who comes first changes, so that neither always finds the processor warmer.
-        let (without, with) = if turn % 2 == 0 {
-            let without = epoch(None)?;
-            (without, epoch(Some(&pipeline))?)
-        } else {
-            let with = epoch(Some(&pipeline))?;
-            (epoch(None)?, with)
-        };
-        plain.push(options.images as f64 / without);
+    epoch(Some(&pipeline))?;
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    let (mut plain, mut ratios, mut own) = (Vec::new(), Vec::new(), Vec::new());
+    for turn in 0..u64::from(options.turns) {
+        let before = epoch(None)?;
+        let with = epoch(Some(&pipeline))? + epoch(Some(&pipeline))?;
+        let without = before + epoch(None)?;
+        plain.push(without / 2.0);
         ratios.push(with / without);
+        let start = Instant::now();
+        alone.install(|| samples.augmented(&pipeline, 1, turn))?;
+        own.push(start.elapsed().as_secs_f64());
     }
+    let seconds = quartile(&mut plain, 2);
+    let of_image = 1e6 / options.images as f64;
     println!(
-        "{:.0} images/s without; with {}: {:+.1} % of time (median of {} turns, {:+.1} to {:+.1} %)",
-        median(&mut plain),
-        pipeline,
-        100.0 * (median(&mut ratios) - 1.0),
+        "{:.0} images/s without; with {pipeline}: {:+.1} % of time (median of {} turns, half of them between {:+.1} and {:+.1} %)",
+        options.images as f64 / seconds,
+        100.0 * (quartile(&mut ratios, 2) - 1.0),
         options.turns,
-        100.0 * (ratios[0] - 1.0),
-        100.0 * (ratios[ratios.len() - 1] - 1.0),
+        100.0 * (quartile(&mut ratios, 1) - 1.0),
+        100.0 * (quartile(&mut ratios, 3) - 1.0),
+    );
+    let own = quartile(&mut own, 2);
+    println!(
+        "the pipeline alone takes {:.2} us of one processor an image, {:.1} % of the {:.1} us that training takes of {}",
+        own * of_image,
+        100.0 * own / (seconds * options.threads as f64),
+        seconds * options.threads as f64 * of_image,
+        options.threads,
     );
     Ok(())
 }
 
-/// The middle one; the values are sorted afterwards.
-fn median(values: &mut [f64]) -> f64 {
+/// The first, second (the median) or third quartile; the values are sorted afterwards.
+fn quartile(values: &mut [f64], number: usize) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values[(values.len() - 1) * number / 4]
 }

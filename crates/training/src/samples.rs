@@ -313,30 +313,30 @@ impl Samples {
             return Ok(rows);
         }
         let size = self.size();
-        let mut bytes = vec![0u8; indices.len() * size];
         let at_once = (PARALLEL / 4).div_ceil(size.max(1));
         // A level as a float is within far less than a half of a whole number, which this sum has in its last bits; `as u8` would saturate
         // one number after the other.
         let level = |value: &f32| (value * 255.0 + 8_388_608.0).to_bits() as u8;
-        bytes
+        // As `datasets` scales them: a byte that nothing changed stays the same to the bit.
+        let values: [f32; 256] = std::array::from_fn(|level| level as f32 / 255.0);
+        let mut rows = vec![0.0; indices.len() * size];
+        // A few images make their whole way at once, so that their bytes stay near the processor, and the threads are called once.
+        let outcomes: Vec<Result<()>> = rows
             .par_chunks_mut((size * at_once).max(1))
-            .zip(indices.par_chunks(at_once))
-            .for_each(|(bytes, indices)| {
-                for (bytes, &i) in bytes.chunks_exact_mut(size).zip(indices) {
-                    let row = &self.inputs[i * size..(i + 1) * size];
-                    bytes.iter_mut().zip(row).for_each(|(byte, value)| *byte = level(value));
+            .zip(indices.par_chunks(at_once).zip(ids.par_chunks(at_once)))
+            .map_init(Vec::new, |bytes, (rows, (indices, ids))| {
+                bytes.clear();
+                for &i in indices {
+                    bytes.extend(self.inputs[i * size..(i + 1) * size].iter().map(level));
                 }
-            });
-        pipeline.apply_batch_bytes(&mut bytes, ValueRange::UNIT, shape, &ids, seed, epoch)?;
-        let mut rows = vec![0.0; bytes.len()];
-        rows.par_chunks_mut(PARALLEL / 4)
-            .zip(bytes.par_chunks(PARALLEL / 4))
-            .for_each(|(rows, bytes)| {
-                // As `datasets` scales them: a byte that nothing changed stays the same to the bit.
-                rows.iter_mut()
-                    .zip(bytes)
-                    .for_each(|(value, &byte)| *value = f32::from(byte) / 255.0);
-            });
+                pipeline.apply_batch_bytes(bytes, ValueRange::UNIT, shape, ids, seed, epoch)?;
+                for (value, &byte) in rows.iter_mut().zip(bytes.iter()) {
+                    *value = values[usize::from(byte)];
+                }
+                Ok(())
+            })
+            .collect();
+        outcomes.into_iter().collect::<Result<()>>()?;
         Ok(rows)
     }
 
