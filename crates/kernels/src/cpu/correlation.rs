@@ -13,26 +13,23 @@ const PIECE: usize = 1 << 13;
 /// The pixels of a source that each pixel of a target meets along one axis, and under which tap.
 pub(super) type Meetings = Vec<Vec<(usize, usize)>>;
 
-/// Pixels of a target's row that meet the source under the same taps: `first`, and `count - 1` more, `every` pixels apart.
+/// Pixels of a target's row that meet the source under the same taps: `first`, and `count - 1` more.
 struct Run {
     first: usize,
-    every: usize,
     count: usize,
-    /// How much further in the source each of them looks.
-    step: usize,
     /// What the first one meets.
     meetings: Vec<(usize, usize)>,
 }
 
 impl Run {
-    /// All runs of a row. Neighbours that are `every` pixels apart look `step` pixels further, except near the border.
+    /// All runs of a row. Pixels that are `every` pixels apart look `step` pixels further, except near the border.
     fn all(meetings: &Meetings, every: usize, step: usize) -> Vec<Self> {
         let mut runs: Vec<Self> = Vec::new();
         for start in 0..every.min(meetings.len()) {
             let mut open: Option<Self> = None;
             for (index, met) in meetings.iter().enumerate().skip(start).step_by(every) {
                 let goes_on = open.as_ref().is_some_and(|run| {
-                    let further = run.count * run.step;
+                    let further = run.count * step;
                     let expected = run.meetings.iter().map(|(from, tap)| (from + further, *tap));
                     expected.eq(met.iter().copied())
                 });
@@ -40,9 +37,7 @@ impl Run {
                     Some(run) if goes_on => run.count += 1,
                     _ => runs.extend(open.replace(Self {
                         first: index,
-                        every,
                         count: 1,
-                        step,
                         meetings: met.clone(),
                     })),
                 }
@@ -57,6 +52,9 @@ impl Run {
 pub(super) struct Correlation<'a, T> {
     rows: Meetings,
     runs: Vec<Run>,
+    /// Pixels of a run are `every` apart, and look `step` pixels further in the source.
+    every: usize,
+    step: usize,
     width: usize,
     source_width: usize,
     kernel: &'a [T],
@@ -81,6 +79,8 @@ impl<'a, T: Vectors> Correlation<'a, T> {
     pub(super) fn new(geometry: Geometry, kernel: &'a [T], bias: Option<&'a [T]>, channels: usize) -> Self {
         Self {
             runs: Run::all(&geometry.columns, geometry.every, geometry.step),
+            every: geometry.every,
+            step: geometry.step,
             width: geometry.columns.len(),
             rows: geometry.rows,
             source_width: geometry.source_width,
@@ -131,7 +131,7 @@ impl<'a, T: Vectors> Correlation<'a, T> {
                     pairs.push((from * channels, (tap_row * self.kernel_width + tap_column) * channels));
                 }
             }
-            let (every, step) = (run.every * channels, run.step * channels);
+            let (every, step) = (self.every * channels, self.step * channels);
             let mut sums = Sums {
                 pairs: &pairs,
                 source,
